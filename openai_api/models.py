@@ -1,0 +1,52 @@
+"""What the API leaves behind: one record a request, and the thought signatures that clients drop."""
+
+from django.conf import settings
+from django.db import models
+from django.utils.timezone import now
+
+
+class UsageRecord(models.Model):
+    """One request: who asked what, who served it, what it cost in tokens and time. Written by `usage.py` alone.
+
+    Names are kept beside the keys, so that a record outlives the token and the credential it speaks of.
+    """
+
+    request_id = models.CharField(max_length=100, unique=True)
+    started_at = models.DateTimeField(default=now, db_index=True)
+    token = models.ForeignKey("credentials.ClientToken", null=True, on_delete=models.SET_NULL, related_name="+")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    credential = models.ForeignKey("credentials.Credential", null=True, on_delete=models.SET_NULL, related_name="+")
+    credential_label = models.CharField(max_length=100, blank=True)
+    model_asked = models.CharField(max_length=200)
+    model_served = models.CharField(max_length=200, blank=True)
+    dialect = models.CharField(max_length=20)
+    stream = models.BooleanField(default=False)
+    status = models.PositiveSmallIntegerField(help_text="HTTP status; 499: the client went away; 0: this process was killed.")
+    error = models.CharField(max_length=60, blank=True, help_text="Error class.")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    prompt_tokens = models.PositiveIntegerField(default=0)
+    completion_tokens = models.PositiveIntegerField(default=0)
+    cached_tokens = models.PositiveIntegerField(default=0)
+    reasoning_tokens = models.PositiveIntegerField(default=0)
+    queue_ms = models.FloatField(default=0, help_text="From the request's arrival until the upstream was asked.")
+    first_token_ms = models.FloatField(null=True)
+    total_ms = models.FloatField(default=0)
+
+    def __str__(self) -> str:
+        return self.request_id
+
+
+class ThoughtSignature(models.Model):
+    """Gemini's signature of a tool call, for clients that do not send it back. It is given to its owner alone."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    call_id = models.CharField(max_length=100)
+    model = models.CharField(max_length=100, help_text="Another model may refuse it.")
+    signature = models.TextField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "call_id"], name="one_signature_per_owner_and_call")]
+
+    def __str__(self) -> str:
+        return self.call_id

@@ -1,0 +1,167 @@
+"""What a caller asked for, freed of the dialect in which they asked it.
+
+Dialects (chat, later responses and messages) read into these frozen values; upstreams write from them. Nothing here
+knows a wire format. A value of None, or an empty tuple, means that the caller said nothing about it.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+Schema = dict[str, Any]
+"""A JSON Schema as the caller wrote it."""
+
+
+class Text(Struct, frozen=True):
+    text: str
+
+
+class Media(Struct, frozen=True):
+    """An image, a sound or a document, inline."""
+
+    mime_type: str
+    data: str
+    """Base64, standard alphabet, without a `data:` prefix."""
+    name: str = ""
+
+
+class RemoteMedia(Struct, frozen=True):
+    """A file that the caller named by http(s) URL; the fetcher turns it into `Media` before it is translated."""
+
+    url: str
+    field: str
+    """Where the URL stood in the caller's body, for error messages: `messages[0].content[1].image_url.url`."""
+
+
+class ToolCall(Struct, frozen=True):
+    """A call that the model made, as the caller replays it."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+    signature: str = ""
+    """Gemini's thought signature (base64), empty where the caller's client has dropped it."""
+
+
+class ToolResult(Struct, frozen=True):
+    """What a tool answered. `name` is that of the call; empty where no call with this id came before."""
+
+    call_id: str
+    name: str
+    output: str
+    media: tuple[Media | RemoteMedia, ...] = ()
+
+
+Part = Text | Media | RemoteMedia | ToolCall | ToolResult
+Role = Literal["system", "user", "model", "tool"]
+
+
+class Turn(Struct, frozen=True):
+    """One message of the history. A `system` turn is an instruction given in mid-conversation; `tool` turns hold `ToolResult`s."""
+
+    role: Role
+    parts: tuple[Part, ...]
+
+
+class Tool(Struct, frozen=True):
+    name: str
+    description: str = ""
+    parameters: Schema | None = None
+
+
+class ToolChoice(Struct, frozen=True):
+    """`allowed` names the tools that may be called; empty means all of them."""
+
+    mode: Literal["auto", "none", "required"] = "auto"
+    allowed: tuple[str, ...] = ()
+
+
+class Sampling(Struct, frozen=True):
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+class Thinking(Struct, frozen=True):
+    """How hard to think: at most one of `effort`, `level` and `budget` is set.
+
+    `effort` is OpenAI's word (none … max), `level` Gemini's (minimal … xhigh), `budget` tokens (-1: the model decides).
+    `include` asks for the thoughts' summary to be returned.
+    """
+
+    effort: str | None = None
+    level: str | None = None
+    budget: int | None = None
+    include: bool | None = None
+
+
+class Format(Struct, frozen=True):
+    """The answer is one JSON text, of this schema if there is one."""
+
+    schema: Schema | None = None
+
+
+class SafetySetting(Struct, frozen=True):
+    category: str
+    threshold: str
+
+
+class Conversation(Struct, frozen=True):
+    """One request for one answer.
+
+    `model` is the upstream's own name of it (aliases are resolved by then).
+    """
+
+    model: str
+    turns: tuple[Turn, ...]
+    system: tuple[Text, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice()
+    parallel_tool_calls: bool = True
+    sampling: Sampling = Sampling()
+    thinking: Thinking = Thinking()
+    format: Format | None = None
+    safety: tuple[SafetySetting, ...] = ()
+    cached_content: str = ""
+    web_search: bool = False
+    modalities: tuple[str, ...] = ()
+    """Upper-case words: TEXT, IMAGE, AUDIO."""
+    service_tier: str = ""
+    """Gemini's words: standard, flex, priority."""
+
+    def remote_media(self) -> Iterator[RemoteMedia]:
+        """Every file that has yet to be fetched."""
+        for turn in self.turns:
+            for part in turn.parts:
+                if isinstance(part, RemoteMedia):
+                    yield part
+                elif isinstance(part, ToolResult):
+                    yield from (media for media in part.media if isinstance(media, RemoteMedia))
+
+    def with_media(self, fetched: dict[str, Media]) -> "Conversation":
+        """The same conversation with every remote file replaced by what its URL held."""
+
+        def inline(part: Part) -> Part:
+            if isinstance(part, RemoteMedia):
+                return fetched[part.url]
+            if isinstance(part, ToolResult) and part.media:
+                return replace(part, media=tuple(inline(media) for media in part.media))
+            return part
+
+        turns = tuple(replace(turn, parts=tuple(map(inline, turn.parts))) for turn in self.turns)
+        return replace(self, turns=turns)
+
+
+class Notice(Struct, frozen=True):
+    """One thing that the caller asked for and does not get as asked: dropped, or changed.
+
+    `field` is the caller's own name for it (`frequency_penalty`, `messages[2].name`), `reason` one short plain phrase.
+    """
+
+    field: str
+    reason: str

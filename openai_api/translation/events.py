@@ -1,0 +1,81 @@
+"""What an upstream answers, freed of its dialect: a sequence of these frozen values.
+
+A whole answer is the same sequence, collected. An answer that ends well ends with exactly one `Finished`; `UsageReport`
+may come before or after it, and the last one counts.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "failed"]
+"""`failed`: the upstream gave up on its own answer (a malformed call, say); before the first token it is asked again."""
+
+
+class TextDelta(Struct, frozen=True):
+    text: str
+
+
+class ThoughtDelta(Struct, frozen=True):
+    """A piece of the summary of the model's thoughts."""
+
+    text: str
+
+
+class ToolCallDelta(Struct, frozen=True):
+    """One whole call. `arguments` is the JSON text of an object; `signature` is base64, or empty."""
+
+    id: str
+    name: str
+    arguments: str
+    signature: str = ""
+
+
+class MediaDelta(Struct, frozen=True):
+    """A file that the model made; `data` is base64."""
+
+    mime_type: str
+    data: str
+
+
+class Citation(Struct, frozen=True):
+    """A source of the answer's text between two character offsets (of the whole text, end exclusive)."""
+
+    start: int
+    end: int
+    title: str
+    url: str
+
+
+class Usage(Struct, frozen=True):
+    """Tokens. `completion` includes `reasoning`, `prompt` includes `cached`; the modality counts are parts of these two."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    reasoning: int = 0
+    total: int = 0
+    prompt_audio: int = 0
+    prompt_image: int = 0
+    completion_audio: int = 0
+    completion_image: int = 0
+
+
+class UsageReport(Struct, frozen=True):
+    """What has been used so far: cumulative, so the last report is the true one."""
+
+    usage: Usage
+
+
+class Finished(Struct, frozen=True):
+    """The end. `native` is the upstream's own word for the reason, `message` what it said about it."""
+
+    reason: FinishReason
+    native: str = ""
+    message: str = ""
+
+
+Event = TextDelta | ThoughtDelta | ToolCallDelta | MediaDelta | Citation | UsageReport | Finished
+
+CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta)
+"""The events that are a real token: after the first of them no other credential may take over a stream."""

@@ -1,0 +1,87 @@
+"""Typed readers over the environment, so that a wrong value is one sentence naming the variable, and secrets made on first run."""
+
+import json
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import environ
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+
+N = TypeVar("N", int, float)
+
+
+class Env(environ.Env):
+    """django-environ whose errors an operator can act on."""
+
+    def number(self, name: str, default: float, *, least: float = 0) -> float:
+        return self._checked(name, default, float, "a number", least)
+
+    def whole(self, name: str, default: int, *, least: int = 0) -> int:
+        return self._checked(name, default, int, "a whole number", least)
+
+    def flag(self, name: str, default: bool) -> bool:
+        text = self.str(name, default="").strip().lower()
+        if text in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
+            return text in ("1", "true", "yes", "on") if text else default
+        raise ImproperlyConfigured(f"{name} must be true or false, not {text!r}. Change it in .env or in the environment.")
+
+    def words(self, name: str) -> list[str]:
+        """A comma list; empty entries do not count."""
+        return [word.strip() for word in self.str(name, default="").split(",") if word.strip()]
+
+    def one_of(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        value = self.str(name, default=default).strip().lower()
+        if value not in allowed:
+            raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
+        return value
+
+    def first(self, *names: str, default: str = "") -> str:
+        """The first of several names that is set: ours, then those of the systems that we replace."""
+        return next((value for name in names if (value := self.str(name, default="").strip())), default)
+
+    def _checked(self, name: str, default: N, cast: Callable[[str], N], what: str, least: float) -> N:
+        text = self.str(name, default="").strip()
+        if not text:
+            return default
+        try:
+            value = cast(text)
+        except ValueError:
+            value = None
+        if value is None or not value >= least:
+            raise ImproperlyConfigured(
+                f"{name} must be {what} of at least {least:g}, not {text!r}. Change it in .env or in the environment."
+            )
+        return value
+
+
+def kept_secrets(var: Path) -> dict[str, str]:
+    """The secrets of an embedded installation, made at the first start and kept in `var/secrets.json` (mode 0600)."""
+    path = var / "secrets.json"
+    try:
+        var.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _write_once(path, {"SECRET_KEY": secrets.token_urlsafe(48), "CREDENTIAL_ENCRYPTION_KEYS": Fernet.generate_key().decode()})
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ImproperlyConfigured(f"{path} is not valid JSON. Put back a copy of it: it holds the key of the stored credentials.") from error
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"Castor cannot use its data directory {var} ({error.strerror}). Make it writable for this user, or set CASTOR_VAR to another one."
+        ) from error
+
+
+def _write_once(path: Path, content: dict[str, str]) -> None:
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(content))
+    try:
+        os.link(draft, path)  # Fails if another process was first: then its secrets are the ones to use.
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

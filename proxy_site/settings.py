@@ -1,0 +1,181 @@
+"""All settings. Each is read from the environment or `.env`; `.env.example` lists them with their defaults."""
+
+import os
+import re
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+from proxy_site.environment import Env, kept_secrets
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Env()
+Env.read_env(os.environ.get("CASTOR_ENV_FILE", BASE_DIR / ".env"))
+
+# --- Where things are kept ---------------------------------------------------------------------------------------
+
+VAR_DIR = Path(env.str("CASTOR_VAR", default=str(BASE_DIR / "var")))
+DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/castor.sqlite3")
+REDIS_URL = env.str("REDIS_URL", default="")
+EMBEDDED = DATABASE_URL.startswith("sqlite")
+
+try:
+    DATABASES = {"default": {**env.db_url_config(DATABASE_URL), "CONN_MAX_AGE": 60}}
+except Exception as error:  # django-environ raises whatever its parsing ran into
+    raise ImproperlyConfigured("DATABASE_URL cannot be read. It looks like postgres://user:password@host:5432/name.") from error
+if EMBEDDED:
+    DATABASES["default"]["OPTIONS"] = {
+        # Writers wait for each other instead of failing; readers never wait (write-ahead log).
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+
+# --- Secrets -----------------------------------------------------------------------------------------------------
+
+_kept = kept_secrets(VAR_DIR) if EMBEDDED else {}
+SECRET_KEY = env.str("SECRET_KEY", default="") or _kept.get("SECRET_KEY", "")
+CREDENTIAL_ENCRYPTION_KEYS = env.words("CREDENTIAL_ENCRYPTION_KEYS") or [
+    key for key in _kept.get("CREDENTIAL_ENCRYPTION_KEYS", "").split(",") if key
+]
+if not SECRET_KEY or not CREDENTIAL_ENCRYPTION_KEYS:
+    raise ImproperlyConfigured("SECRET_KEY and CREDENTIAL_ENCRYPTION_KEYS must be set when DATABASE_URL is not SQLite: see .env.example.")
+if len(SECRET_KEY) < 32:
+    raise ImproperlyConfigured("SECRET_KEY is too short: it needs at least 32 characters. Make one with: openssl rand -base64 48")
+
+# --- Web ---------------------------------------------------------------------------------------------------------
+
+DEBUG = env.flag("DEBUG", False)
+HOST = env.str("HOST", default="127.0.0.1")
+PORT = int(env.first("PORT", "PROXY_PORT", default="8000")) if env.first("PORT", "PROXY_PORT", default="8000").isdigit() else 0
+if not 1 <= PORT <= 65535:
+    raise ImproperlyConfigured("PORT must be a number from 1 to 65535. Change it in .env or in the environment.")
+WEB_WORKERS = env.whole("WEB_WORKERS", 1, least=1)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or ["*"]
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")
+ROOT_URLCONF = "proxy_site.urls"
+ASGI_APPLICATION = "proxy_site.asgi.application"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_TLS_PROXY", False) else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_PROXY_SSL_HEADER is not None
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "credentials",
+    "openai_api",
+]
+# For the admin and its pages only: API paths go through the lean handler of asgi.py, which has no middleware.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+WHITENOISE_USE_FINDERS = True
+LANGUAGE_CODE = "en"
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- The pool ----------------------------------------------------------------------------------------------------
+
+MAX_CONCURRENT = env.whole("MAX_CONCURRENT", 10, least=1)
+MAX_RETRIES = env.whole("MAX_RETRIES", 3)
+RETRY_DELAY = env.number("RETRY_DELAY", 1000)  # milliseconds
+TIMEOUT = env.number("TIMEOUT", 600, least=1)
+COOLDOWN_SECONDS = env.number("COOLDOWN_SECONDS", 60, least=1)
+RECHECK_INTERVAL_SECONDS = env.number("RECHECK_INTERVAL_SECONDS", 300, least=10)
+CONSECUTIVE_FAILURES = env.whole("CONSECUTIVE_FAILURES", 3, least=1)
+
+_NUMBERED_KEY = re.compile(r"GEMINI_API_KEY_\d+")
+GEMINI_API_KEYS = [
+    *env.words("GEMINI_API_KEYS"),
+    *env.words("GEMINI_API_KEY"),
+    *(value.strip() for name, value in sorted(os.environ.items()) if _NUMBERED_KEY.fullmatch(name) and value.strip()),
+]
+PROXY_AUTH_KEYS = [*env.words("PROXY_AUTH_KEYS"), *env.words("PROXY_API_KEY")]
+ALLOW_ANONYMOUS = env.flag("ALLOW_ANONYMOUS", False)
+
+# --- Upstream ----------------------------------------------------------------------------------------------------
+
+GOOGLE_GEMINI_BASE_URL = (
+    env.first("GOOGLE_GEMINI_BASE_URL", "GEMINI_BASE_URL", default="https://generativelanguage.googleapis.com")
+    .rstrip("/")
+    .removesuffix("/openai")
+    .removesuffix("/v1beta")
+)
+CONNECT_TIMEOUT = env.number("CONNECT_TIMEOUT", 10, least=0.1)
+READ_TIMEOUT = env.number("READ_TIMEOUT", 300, least=1)
+UPSTREAM_CONNECTIONS = env.whole("UPSTREAM_CONNECTIONS", 1000, least=1)
+
+# --- Requests ----------------------------------------------------------------------------------------------------
+
+MAX_BODY_BYTES = env.whole("MAX_BODY_BYTES", 100 * 1024 * 1024, least=1024)
+MAX_IN_FLIGHT = env.whole("MAX_IN_FLIGHT", 1000, least=1)
+SHUTDOWN_SECONDS = env.whole("SHUTDOWN_SECONDS", 60, least=1)
+FETCH_ALLOW_PRIVATE_NETWORKS = env.flag("FETCH_ALLOW_PRIVATE_NETWORKS", False)
+FETCH_MAX_BYTES = env.whole("FETCH_MAX_BYTES", 20 * 1024 * 1024, least=1024)
+FETCH_TIMEOUT = env.number("FETCH_TIMEOUT", 20, least=0.1)
+SIGNATURE_DAYS = env.number("SIGNATURE_DAYS", 7, least=0.01)
+USAGE_DAYS = env.number("USAGE_DAYS", 365, least=1)
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["credentials.authentication.BearerToken"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "EXCEPTION_HANDLER": "openai_api.exception_handler.answer",
+    "UNAUTHENTICATED_USER": None,
+}
+
+# --- Celery ------------------------------------------------------------------------------------------------------
+
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TIMEZONE = "UTC"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+if REDIS_URL:
+    CELERY_BROKER_URL = REDIS_URL
+else:
+    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(VAR_DIR / "queue"),
+        "data_folder_out": str(VAR_DIR / "queue"),
+        "processed_folder": str(VAR_DIR / "queue" / "done"),
+        "control_folder": str(VAR_DIR / "queue" / "control"),
+    }
+
+# --- Logs --------------------------------------------------------------------------------------------------------
+
+LOG_LEVEL = env.one_of("LOG_LEVEL", "info", ("debug", "info", "warning", "error")).upper()
+LOG_FORMAT = env.one_of("LOG_FORMAT", "console", ("console", "json"))
