@@ -1,0 +1,22 @@
+"""What all tests share."""
+
+import importlib.util
+
+import pytest
+from django.contrib.auth.models import User
+
+from tests import postgresql
+
+if importlib.util.find_spec("tests.google.fixtures"):
+    pytest_plugins = ["tests.google.fixtures"]
+
+
+def pytest_collection_modifyitems(items):
+    if postgresql.wanted() and (reason := postgresql.missing()):
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def owner(db) -> User:
+    return User.objects.create_user("ada")
