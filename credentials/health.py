@@ -101,6 +101,10 @@ EFFECTS: dict[Outcome, Effect] = {
 }
 
 
+SCOPES = {effect.reason: effect.scope for effect in EFFECTS.values() if effect.reason is not None}
+"""Whom a stored reason concerns."""
+
+
 class RestRules(Struct, frozen=True):
     """The operator's settings: COOLDOWN_SECONDS and CONSECUTIVE_FAILURES."""
 
@@ -108,7 +112,14 @@ class RestRules(Struct, frozen=True):
     failures: int = 3
 
 
-def rest_until(outcome: Outcome, *, at: float, strikes: int, asked_for: float | None, rules: RestRules) -> float | None:
+def rest_until(
+    outcome: Outcome,
+    *,
+    at: float,
+    strikes: int,
+    asked_for: float | None,
+    rules: RestRules = RestRules(),  # noqa: B008
+) -> float | None:
     """Until when the one concerned rests; None: it does not rest (yet), or rests until somebody checks it (INVALID).
 
     `strikes` counts this outcome in a row, this one included; `asked_for` is the delay in seconds that Google named.
@@ -117,7 +128,7 @@ def rest_until(outcome: Outcome, *, at: float, strikes: int, asked_for: float | 
         case Outcome.DAY_QUOTA:
             return next_pacific_midnight(at)  # Google's own retryDelay is wrong for day quotas.
         case Outcome.MINUTE_QUOTA:
-            growing = (asked_for or rules.cooldown) * 2 ** min(strikes - 1, 8)
+            growing = (asked_for or rules.cooldown) * float(2 ** min(strikes - 1, 8))
             return at + max(asked_for or 0.0, min(growing, LONGEST_MINUTE_REST))
         case Outcome.NOT_ENTITLED:
             return at + DAY

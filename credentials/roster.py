@@ -1,0 +1,108 @@
+"""The immutable in-memory picture of the pool that requests read: who may serve what, and who may ask.
+
+It is loaded by `store.py` and swapped whole when the pool's version moves. What changes from call to call (rests, calls
+in flight, whose turn it is) is kept beside it, in `pool.py`.
+"""
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+from msgspec import Struct, field
+
+from credentials.crypto import same_digest, token_digest
+
+
+class Entry(Struct, frozen=True):
+    """A credential, ready for use. `models` is what its own listing names; None: it has not been listed yet."""
+
+    id: int
+    kind: str
+    label: str
+    secret: str
+    group: str
+    """Those that share one quota: a Google project, or this credential alone."""
+    priority: int = 0
+    weight: int = 1
+    max_concurrent: int = 10
+    models: frozenset[str] | None = None
+
+    @property
+    def name(self) -> str:
+        """The credential itself, where rests are looked up."""
+        return f"key:{self.id}"
+
+
+class TokenEntry(Struct, frozen=True):
+    """A client token. Its plain text is not here; `allowed` are model patterns, empty for every model."""
+
+    id: int
+    owner_id: int
+    digest: str
+    label: str
+    prefix: str = ""
+    allowed: tuple[str, ...] = ()
+    expires_at: float | None = None
+    revoked: bool = False
+
+    @property
+    def is_authenticated(self) -> bool:
+        """What DRF's permissions ask of a user."""
+        return True
+
+    def may_use(self, *models: str) -> bool:
+        """Whether any of these names of one model (the alias asked for, the model served) is allowed."""
+        return not self.allowed or any(fnmatchcase(model, pattern) for model in models for pattern in self.allowed)
+
+
+class ModelCard(Struct, frozen=True):
+    """What is known of a model. Limits are tokens, 0 where unknown; `created` is seconds since the epoch."""
+
+    name: str
+    display_name: str = ""
+    input_limit: int = 0
+    output_limit: int = 0
+    methods: tuple[str, ...] = ("generateContent",)
+    created: int = 0
+
+
+Ring = tuple[Entry, ...]
+
+
+class Roster(Struct, frozen=True):
+    version: int = 0
+    entries: tuple[Entry, ...] = ()
+    tokens: Mapping[str, TokenEntry] = field(default_factory=dict)
+    """By digest."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    alias_patterns: tuple[tuple[str, str], ...] = ()
+    """(pattern, target), the most specific first."""
+    models: Mapping[str, ModelCard] = field(default_factory=dict)
+
+    def token(self, plain: str) -> TokenEntry | None:
+        digest = token_digest(plain)
+        entry = self.tokens.get(digest)
+        return entry if entry is not None and same_digest(entry.digest, digest) else None
+
+    def resolve(self, model: str) -> str:
+        """The model that answers to this name: the name itself unless an alias says otherwise."""
+        model = model.removeprefix("models/")
+        if model in self.models:
+            return model  # An alias never hides a real model, however wide its pattern.
+        if target := self.aliases.get(model):
+            return target
+        return next((target for pattern, target in self.alias_patterns if fnmatchcase(model, pattern)), model)
+
+    def rings(self, model: str) -> tuple[Ring, ...]:
+        """Those that may serve the model, one ring a priority, highest first; each as often in it as its weight says."""
+        able = [entry for entry in self.entries if entry.models is None or model in entry.models]
+        if not any(entry.models for entry in able):
+            # Nobody lists it: listings lag behind new models, so everybody may be asked.
+            able = list(self.entries)
+        priorities = sorted({entry.priority for entry in able}, reverse=True)
+        return tuple(_ring([entry for entry in able if entry.priority == priority]) for priority in priorities)
+
+
+def _ring(entries: Iterable[Entry]) -> Ring:
+    """Each entry `weight` times, spread evenly: its turns stand at (k + ½)/weight of the way round."""
+    turns = [((turn + 0.5) / entry.weight, entry) for entry in entries for turn in range(entry.weight)]
+    return tuple(entry for _, entry in sorted(turns, key=lambda turn: turn[0]))
