@@ -1,0 +1,54 @@
+# Castor's commands; `make` alone lists them.
+
+PYTHON ?= python3
+PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input
+NODE = tests/clients/node
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/.runtime ## Start Castor here; needs nothing but Python 3.11
+	@.venv/bin/python -m proxy_site
+
+test: .venv/.dev .venv-litellm/.installed $(NODE)/node_modules/.installed ## Run all tests: on SQLite, then what meets the database on PostgreSQL
+	.venv/bin/python -m pytest -rs -n 2
+	CASTOR_TEST_DATABASE=postgresql .venv/bin/python -m pytest -rs tests/credentials tests/api
+
+check: .venv/.dev ## Lint, format and types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy credentials openai_api proxy_site
+
+bench: .venv/.dev ## Measure Castor against a bare-ASGI floor, and against LiteLLM where .venv-litellm is
+	@.venv/bin/python -m bench
+
+# A venv is made once; a touched file in it says which requirements it holds, so that a changed list installs again.
+
+.venv/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Castor needs Python 3.11 or newer as $(PYTHON); name another one with: make run PYTHON=…"; exit 1; }
+	@test -x .venv/bin/pip || $(PYTHON) -m venv .venv \
+		|| { echo "Python's venv module is missing. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@touch $@
+
+.venv/.runtime: .venv/.created requirements.txt
+	@echo "Installing what Castor runs on (once) …"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/.dev: .venv/.runtime requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
+	@touch $@
+
+.venv-litellm/.installed: .venv/.created requirements-litellm.txt
+	test -x .venv-litellm/bin/pip || $(PYTHON) -m venv .venv-litellm
+	.venv-litellm/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r requirements-litellm.txt
+	@touch $@
+
+$(NODE)/node_modules/.installed: $(NODE)/package-lock.json
+	@command -v npm > /dev/null || echo "npm is missing: the tests of the Node SDK will be skipped."
+	! command -v npm > /dev/null || (cd $(NODE) && npm ci --no-audit --no-fund --silent)
+	@mkdir -p $(@D) && touch $@
