@@ -1,0 +1,82 @@
+"""Which types of file Gemini reads, and what a file is when its server does not say or says something false.
+
+Source: the file types in Google's pages on images, documents, audio and video (wire reference 1.11).
+"""
+
+import re
+
+_ALIASES = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-png": "image/png",
+    "application/x-pdf": "application/pdf",
+    "audio/x-wav": "audio/wav",
+    "audio/wave": "audio/wav",
+    "audio/vnd.wave": "audio/wav",
+    "audio/x-mp3": "audio/mp3",
+    "audio/x-aiff": "audio/aiff",
+    "audio/x-aac": "audio/aac",
+    "audio/x-flac": "audio/flac",
+    "audio/x-m4a": "audio/m4a",
+    "audio/mp4": "audio/m4a",
+    "video/quicktime": "video/mov",
+    "video/x-msvideo": "video/avi",
+    "video/x-ms-wmv": "video/wmv",
+    "video/flv": "video/x-flv",
+}
+_ACCEPTED = frozenset(
+    f"{kind}/{subtype}"
+    for kind, subtypes in {
+        "image": "png jpeg webp heic heif",
+        "application": "pdf",
+        "audio": "wav mp3 aiff aac ogg flac mpeg m4a l16 opus alaw mulaw webm",
+        "video": "mp4 mpeg mov avi x-flv mpg webm wmv 3gpp",
+    }.items()
+    for subtype in subtypes.split()
+)
+_MAGIC = (
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
+    (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
+    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "image/webp"),
+    (re.compile(rb".{4}ftyp(?:heic|heix|heim|heis|hevc|hevx)", re.DOTALL), "image/heic"),
+    (re.compile(rb".{4}ftyp(?:mif1|msf1)", re.DOTALL), "image/heif"),
+    (re.compile(rb"%PDF-"), "application/pdf"),
+    (re.compile(rb"RIFF.{4}WAVE", re.DOTALL), "audio/wav"),
+    (re.compile(rb"FORM.{4}AIF[FC]", re.DOTALL), "audio/aiff"),
+    (re.compile(rb"OggS"), "audio/ogg"),
+    (re.compile(rb"fLaC"), "audio/flac"),
+    (re.compile(rb"ID3|\xff[\xfb\xf3\xf2]"), "audio/mp3"),
+    (re.compile(rb"\xff[\xf1\xf9]"), "audio/aac"),
+    (re.compile(rb".{4}ftypM4A", re.DOTALL), "audio/m4a"),
+    (re.compile(rb".{4}ftypqt", re.DOTALL), "video/mov"),
+    (re.compile(rb".{4}ftyp3g", re.DOTALL), "video/3gpp"),
+    (re.compile(rb".{4}ftyp(?:isom|iso2|mp4|avc1|M4V|dash)", re.DOTALL), "video/mp4"),
+    (re.compile(rb"\x1aE\xdf\xa3"), "video/webm"),
+    (re.compile(rb"RIFF.{4}AVI ", re.DOTALL), "video/avi"),
+    (re.compile(rb"FLV\x01"), "video/x-flv"),
+)
+
+
+def normalised(content_type: str) -> str:
+    """`Image/JPG; charset=x` → `image/jpeg`."""
+    essence = content_type.partition(";")[0].strip().lower()
+    return _ALIASES.get(essence, essence)
+
+
+def is_accepted(mime_type: str) -> bool:
+    """Text of every sort is, but for web pages: those are what servers send in place of a file that is not there."""
+    return mime_type in _ACCEPTED or (mime_type.startswith("text/") and mime_type != "text/html")
+
+
+def sniffed(content: bytes) -> str | None:
+    """The type that a file's first bytes give away."""
+    return next((mime_type for magic, mime_type in _MAGIC if magic.match(content)), None)
+
+
+def settled(claimed: str, content: bytes) -> str | None:
+    """What a file is, by its server's (normalised) word and its own bytes; None: nothing that Gemini reads."""
+    found = sniffed(content)
+    # An image is what its bytes say: Gemini refuses the whole request where the type is wrong.
+    if claimed.startswith("image/") or (found and found.startswith("image/")):
+        return found
+    return claimed if is_accepted(claimed) else found
