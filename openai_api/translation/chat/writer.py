@@ -1,0 +1,122 @@
+"""A Chat Completions answer, whole or as a stream."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from openai_api.errors import GatewayError, UpstreamBroken
+from openai_api.translation.events import Event, Finished, Usage
+
+from .answer import Choice, Delta, Message, joined
+from .errors import error_body
+from .reader import ChatRequest
+from .usage import CompletionUsage, openai_usage, summed
+
+_encode = msgspec.json.Encoder().encode
+
+_OPENING = _encode(Delta(role="assistant", content=""))
+_DONE = b"data: [DONE]\n\n"
+
+
+class _Choice(Struct):
+    index: int
+    message: Message
+    finish_reason: str
+    logprobs: None = None
+
+
+class _Completion(Struct):
+    id: str
+    object: str
+    created: int
+    model: str
+    choices: list[_Choice]
+    usage: CompletionUsage
+    system_fingerprint: None = None
+
+
+class Writer:
+    """Writes one answer: either `completion`, or `chunks` as events arrive and then `finish` (or `error`).
+
+    An answer that the upstream gave up on before anything was said, or that ends without `Finished`, is never written as
+    a normal end: streams get the error event, `completion` raises UpstreamBroken. One that failed half-said ends as `stop`.
+    """
+
+    def __init__(self, request: ChatRequest, *, id: str, created: int, model: str) -> None:
+        self._request = request
+        self._id, self._created, self._model = id, created, model
+        self._choices = [Choice(request) for _ in range(request.choices)]
+        self._opened = self._closed = False
+        # Everything but the delta is the same in all chunks of a choice.
+        head = b'data: {"id":%b,"object":"chat.completion.chunk","created":%d,"model":%b,"choices":['
+        self._head = head % (_encode(id), created, _encode(model))
+        self._heads = [b'%b{"index":%d,"delta":' % (self._head, index) for index in range(request.choices)]
+        self._usage = b',"usage":null}\n\n' if request.include_usage else b"}\n\n"
+        self._tail = b',"logprobs":null,"finish_reason":null}]' + self._usage
+
+    @property
+    def usage(self) -> Usage:
+        """What all choices have used so far."""
+        return summed(choice.usage for choice in self._choices)
+
+    def chunks(self, events: Iterable[Event], index: int = 0) -> bytes:
+        """Write events of one choice that arrived together."""
+        if self._closed:
+            return b""
+        choice, head, tail = self._choices[index], self._heads[index], self._tail
+        written = [] if self._opened else self._open()
+        for event in events:
+            delta = choice.delta(event)
+            if delta is not None:
+                written += (head, _encode(delta), tail)
+            if isinstance(event, Finished):
+                if choice.broken:
+                    return b"".join(written) + self.error(_broken(event))
+                written += (head, b'{},"logprobs":null,"finish_reason":"', choice.finish_reason.encode(), b'"}]', self._usage)
+        return b"".join(written)
+
+    def _open(self) -> list[bytes]:
+        """Give every choice its role at once: the Python SDK takes a choice's place from the order of first appearance."""
+        self._opened = True
+        return [piece for head in self._heads for piece in (head, _OPENING, self._tail)]
+
+    def finish(self) -> bytes:
+        """Write the usage, if asked for, and the end."""
+        if self._closed:
+            return b""
+        if not all(choice.finish_reason for choice in self._choices):
+            return self.error(UpstreamBroken("The upstream's answer broke off."))
+        self._closed = True
+        if not self._request.include_usage:
+            return _DONE
+        return b"".join((self._head, b'],"usage":', _encode(openai_usage(self.usage)), b"}\n\n", _DONE))
+
+    def error(self, error: GatewayError) -> bytes:
+        """Write the event on which the official SDKs raise, and close: nothing is written after it."""
+        if self._closed:
+            return b""
+        self._closed = True
+        return b"data: " + error_body(error) + b"\n\n"
+
+    def completion(self, answers: Sequence[Sequence[Event]]) -> bytes:
+        """Write the whole answer: the events of each choice, in order."""
+        choices = [self._collected(index, events) for index, events in enumerate(answers)]
+        usage = openai_usage(self.usage)
+        return _encode(_Completion(self._id, "chat.completion", self._created, self._model, choices, usage))
+
+    def _collected(self, index: int, events: Iterable[Event]) -> _Choice:
+        choice, deltas = self._choices[index], []
+        for event in events:
+            delta = choice.delta(event)
+            if delta is not None:
+                deltas.append(delta)
+            if isinstance(event, Finished) and choice.broken:
+                raise _broken(event)
+        if not choice.finish_reason:
+            raise UpstreamBroken("The upstream's answer broke off.")
+        return _Choice(index, joined(deltas), choice.finish_reason)
+
+
+def _broken(end: Finished) -> UpstreamBroken:
+    return UpstreamBroken(f"The upstream gave up on its answer: {end.message or end.native or 'no reason given'}.")
