@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
-TOKEN_PREFIX = "castor-"
+TOKEN_PREFIX = "castor-"  # noqa: S105 (the part of a token that is not secret)
 
 _SECRET_SHAPES = re.compile(
     r"AIza[\w-]{8,}"  # Google's older API keys
@@ -67,7 +67,10 @@ class EncryptedTextField(models.TextField):
 
 
 def fingerprint(secret: str) -> str:
-    """Tells whether two secrets are the same without holding either. Keys are long and random, so a plain hash cannot be searched."""
+    """Tells whether two secrets are the same without holding either.
+
+    Keys are long and random, so a plain hash of one cannot be searched for.
+    """
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -24,12 +24,16 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
         return self.filter(enabled=True)
 
     def due_for_recheck(self, *, at: datetime) -> Self:
-        due = Q(checked_at=None) | Q(checked_at__lt=at - timedelta(seconds=settings.RECHECK_INTERVAL_SECONDS))
-        return self.enabled().filter(due, state=State.INVALID)
+        return self.unchecked(at=at).filter(state=State.INVALID)
 
     def due_for_listing(self, *, at: datetime, every: timedelta) -> Self:
         due = Q(models_listed_at=None) | Q(models_listed_at__lt=at - every)
-        return self.enabled().exclude(state=State.INVALID).filter(due)
+        return self.unchecked(at=at).exclude(state=State.INVALID).filter(due)
+
+    def unchecked(self, *, at: datetime) -> Self:
+        """Those that have not been checked for an interval, the longest unchecked first, so that none waits for ever."""
+        due = Q(checked_at=None) | Q(checked_at__lt=at - timedelta(seconds=settings.RECHECK_INTERVAL_SECONDS))
+        return self.enabled().filter(due).order_by(F("checked_at").asc(nulls_first=True), "pk")
 
 
 class Credential(models.Model):
@@ -44,7 +48,7 @@ class Credential(models.Model):
         "Google project",
         max_length=100,
         blank=True,
-        help_text="Google counts quota per project: keys of one project rest together. Empty: this key is taken to have a project of its own.",
+        help_text="Google counts quota per project: keys of one project rest together. Empty: a project of its own.",
     )
     enabled = models.BooleanField(default=True)
     priority = models.SmallIntegerField(default=0, help_text="Higher ones are asked first; lower ones only when those rest.")

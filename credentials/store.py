@@ -68,14 +68,15 @@ def record_check(credential_id: int, outcome: Outcome, *, detail: str = "", aske
     at = now()
     Credential.objects.filter(pk=credential_id).update(checked_at=at)
     effect = EFFECTS[outcome]
+    revived = 0
     if outcome is Outcome.SERVED:
-        KeyHealth.objects.filter(credential_id=credential_id, model="", state=State.INVALID).delete()
+        revived, _ = KeyHealth.objects.filter(credential_id=credential_id, model="", state=State.INVALID).delete()
     elif effect.scope is Scope.CREDENTIAL and effect.reason is not None:
         until = rest_until(outcome, at=at.timestamp(), strikes=1, asked_for=asked_for)
         rest = Rest(effect.state, effect.reason, FOREVER if until is None else until, at.timestamp(), 1, detail)
         _write_rest(credential_id, "", rest)
-    derive_states([credential_id], at=at)
-    PoolVersion.bump()
+    if derive_states([credential_id], at=at) or revived:
+        PoolVersion.bump()  # Most checks find what was known: ten thousand of them must not reload every roster as often.
 
 
 @transaction.atomic

@@ -10,8 +10,8 @@ app = Celery("castor")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
-    "refresh-model-lists": {"task": "credentials.tasks.refresh_model_lists", "schedule": 300.0},
-    "recheck-invalid-credentials": {"task": "credentials.tasks.recheck_invalid_credentials", "schedule": 60.0},
+    "refresh-model-lists": {"task": "openai_api.tasks.refresh_model_lists", "schedule": 60.0},
+    "recheck-invalid-credentials": {"task": "openai_api.tasks.recheck_invalid_credentials", "schedule": 60.0},
     "forget-ended-rests": {"task": "credentials.tasks.forget_ended_rests", "schedule": 300.0},
     "forget-expired-signatures": {"task": "openai_api.tasks.forget_expired_signatures", "schedule": 3600.0},
     "forget-old-usage": {"task": "openai_api.tasks.forget_old_usage", "schedule": 86400.0},

@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 ('secret', credentials.crypto.EncryptedTextField(help_text='Encrypted in the database; shown masked.')),
                 ('fingerprint', models.CharField(editable=False, max_length=64, unique=True)),
                 ('masked', models.CharField(editable=False, max_length=20, verbose_name='key')),
-                ('project', models.CharField(blank=True, help_text='Google counts quota per project: keys of one project rest together. Empty: this key is taken to have a project of its own.', max_length=100, verbose_name='Google project')),
+                ('project', models.CharField(blank=True, help_text='Google counts quota per project: keys of one project rest together. Empty: a project of its own.', max_length=100, verbose_name='Google project')),
                 ('enabled', models.BooleanField(default=True)),
                 ('priority', models.SmallIntegerField(default=0, help_text='Higher ones are asked first; lower ones only when those rest.')),
                 ('weight', models.PositiveSmallIntegerField(default=1, help_text='Its share of the turns among those of the same priority.')),

@@ -1,0 +1,80 @@
+"""What is done and looked at before the gateway serves."""
+
+import logging
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+from django.utils.timezone import now
+
+from credentials import crypto
+from credentials.importing import Verdict, candidate_of, examine, take_in
+from credentials.models import ClientToken, Credential
+
+logger = logging.getLogger(__name__)
+
+_OWNER = "environment"
+_LABEL = "from PROXY_AUTH_KEYS"
+
+
+def check() -> None:
+    """Raises ImproperlyConfigured, in one sentence, when the database or the encryption key is not what it must be."""
+    crypto.encryption()
+    try:
+        missing = _missing_migrations()
+    except OperationalError as error:
+        raise ImproperlyConfigured(
+            f"The database cannot be reached; look at DATABASE_URL. It says: {first_line(error)}"
+        ) from error
+    if missing:
+        raise ImproperlyConfigured(f"The database lacks {missing} migrations. Run: manage.py migrate")
+    # The oldest and the newest: if the keys were exchanged without rotation, at least one of them cannot be read.
+    for order in ("pk", "-pk"):
+        Credential.objects.order_by(order).values_list("secret").first()
+
+
+def take_in_environment() -> None:
+    """Take GEMINI_API_KEYS into the pool and make the tokens of PROXY_AUTH_KEYS. Doing it again changes nothing."""
+    report = examine(candidate_of(key, "GEMINI_API_KEYS") for key in settings.GEMINI_API_KEYS)
+    take_in(report)
+    for finding in report.of(Verdict.MALFORMED):
+        logger.warning("A key in GEMINI_API_KEYS is not taken in: it is %s.", finding.note)
+    if settings.PROXY_AUTH_KEYS or User.objects.filter(username=_OWNER).exists():
+        _take_in_tokens(settings.PROXY_AUTH_KEYS)
+
+
+def first_line(error: Exception) -> str:
+    return crypto.redact(str(error).strip().split("\n")[0])
+
+
+def _missing_migrations() -> int:
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def _take_in_tokens(plain_tokens: list[str]) -> None:
+    owner, _ = User.objects.get_or_create(username=_OWNER, defaults={"password": make_password(None)})
+    digests = {crypto.token_digest(plain): plain for plain in plain_tokens}
+    ours = ClientToken.objects.filter(owner=owner, label=_LABEL)
+    known = set(ClientToken.objects.filter(digest__in=digests).values_list("digest", flat=True))
+    for digest, plain in digests.items():
+        if digest not in known:
+            _issue(owner, plain)
+    # Taken out of the settings, a token ends; put back, it goes on, unless an admin has revoked it.
+    for token in ours.exclude(digest__in=digests).filter(expires_at=None):
+        token.expires_at = now()
+        token.save()
+    for token in ours.filter(digest__in=digests, expires_at__lte=now()):
+        token.expires_at = None
+        token.save()
+
+
+def _issue(owner: User, plain: str) -> None:
+    try:
+        with transaction.atomic():
+            ClientToken.issue(owner, plain=plain, label=_LABEL)
+    except IntegrityError:
+        pass  # Another worker that starts now was first.

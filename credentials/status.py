@@ -1,0 +1,53 @@
+"""A credential's state as a person reads it: on admin pages and in the terminal."""
+
+from datetime import datetime, timedelta
+
+from django.utils.timezone import localtime
+from msgspec import Struct
+
+from credentials.health import PACIFIC, Reason, State
+from credentials.models import Credential
+
+
+class Status(Struct, frozen=True):
+    """`state` is one of `disabled`, `available`, `rate_limited`, `invalid`; `returns` is empty where nothing ends by itself."""
+
+    state: str
+    reason: str = ""
+    returns: str = ""
+
+    @property
+    def label(self) -> str:
+        return "Disabled" if self.state == "disabled" else State(self.state).label
+
+    def __str__(self) -> str:
+        return " · ".join(part for part in (self.label, self.reason, self.returns) if part)
+
+
+def status_of(credential: Credential, *, at: datetime) -> Status:
+    if not credential.enabled:
+        return Status("disabled")
+    if credential.state == State.AVAILABLE or (credential.until is not None and credential.until <= at):
+        # A rest that is over is tidied up minutes later; the credential serves already.
+        return Status(State.AVAILABLE.value)
+    reason = Reason(credential.reason).label if credential.reason else ""
+    return Status(
+        credential.state, reason, describe_return(credential.until, day_quota=credential.reason == Reason.DAY_QUOTA, at=at)
+    )
+
+
+def describe_return(until: datetime | None, *, day_quota: bool, at: datetime) -> str:
+    """`back 00:00 Pacific, in 6 h`: day quotas end at Google's midnight, everything else is told in the admin's time."""
+    if until is None:
+        return ""
+    local = until.astimezone(PACIFIC) if day_quota else localtime(until)
+    zone = "Pacific" if day_quota else local.strftime("%Z")
+    return f"back {local:%H:%M} {zone}, in {describe_span(until - at)}"
+
+
+def describe_span(span: timedelta) -> str:
+    seconds = max(span.total_seconds(), 0)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
