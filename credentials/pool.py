@@ -82,6 +82,9 @@ class Pool:
                 return self._take(entry, model)
         return None
 
+    def has_free(self, model: str, *, at: float, kinds: frozenset[str]) -> bool:
+        return any(self.is_free(entry, model, at=at) for entry in self._able(model, kinds))
+
     def is_free(self, entry: Entry, model: str, *, at: float) -> bool:
         return not self._is_full(entry) and not self._is_resting(entry, model, at)
 
@@ -145,6 +148,10 @@ class Pool:
         return bool(able) and all(
             any(rest.reason is Reason.MODEL_ABSENT for rest in self._rests_of(entry, model)) for entry in able
         )
+
+    def rests_for(self, model: str, *, kinds: frozenset[str]) -> list[Rest]:
+        """What keeps the model's credentials from serving it."""
+        return [rest for entry in self._able(model, kinds) for rest in self._rests_of(entry, model)]
 
     def take_changes(self) -> list[Change]:
         taken, self.changes = self.changes, []
@@ -246,3 +253,7 @@ def _place(scope: Scope, lease: Lease) -> Place:
             return lease.entry.name, lease.model
         case _:
             return lease.entry.name, ""
+
+
+pool = Pool()
+"""The one of this process."""

@@ -26,6 +26,9 @@ class Entry(Struct, frozen=True):
     max_concurrent: int = 10
     models: frozenset[str] | None = None
 
+    def __repr__(self) -> str:
+        return f"<Entry {self.id} {self.label}>"  # Never the secret: a picture of the pool may end up in a log.
+
     @property
     def name(self) -> str:
         """The credential itself, where rests are looked up."""
@@ -55,14 +58,13 @@ class TokenEntry(Struct, frozen=True):
 
 
 class ModelCard(Struct, frozen=True):
-    """What is known of a model. Limits are tokens, 0 where unknown; `created` is seconds since the epoch."""
+    """What is known of a model. Limits are tokens, 0 where unknown."""
 
     name: str
     display_name: str = ""
     input_limit: int = 0
     output_limit: int = 0
     methods: tuple[str, ...] = ("generateContent",)
-    created: int = 0
 
 
 Ring = tuple[Entry, ...]

@@ -11,7 +11,8 @@ class UsageRecord(models.Model):
     Names are kept beside the keys, so that a record outlives the token and the credential it speaks of.
     """
 
-    request_id = models.CharField(max_length=100, unique=True)
+    uid = models.CharField(max_length=40, unique=True, editable=False)
+    request_id = models.CharField(max_length=100, db_index=True, help_text="Callers may send one, so it need not be unique.")
     started_at = models.DateTimeField(default=now, db_index=True)
     token = models.ForeignKey("credentials.ClientToken", null=True, on_delete=models.SET_NULL, related_name="+")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")

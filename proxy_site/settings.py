@@ -39,7 +39,9 @@ CREDENTIAL_ENCRYPTION_KEYS = env.words("CREDENTIAL_ENCRYPTION_KEYS") or [
     key for key in _kept.get("CREDENTIAL_ENCRYPTION_KEYS", "").split(",") if key
 ]
 if not SECRET_KEY or not CREDENTIAL_ENCRYPTION_KEYS:
-    raise ImproperlyConfigured("SECRET_KEY and CREDENTIAL_ENCRYPTION_KEYS must be set when DATABASE_URL is not SQLite: see .env.example.")
+    raise ImproperlyConfigured(
+        "SECRET_KEY and CREDENTIAL_ENCRYPTION_KEYS must be set when DATABASE_URL is not SQLite: see .env.example."
+    )
 if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("SECRET_KEY is too short: it needs at least 32 characters. Make one with: openssl rand -base64 48")
 
@@ -179,3 +181,5 @@ else:
 
 LOG_LEVEL = env.one_of("LOG_LEVEL", "info", ("debug", "info", "warning", "error")).upper()
 LOG_FORMAT = env.one_of("LOG_FORMAT", "console", ("console", "json"))
+LOGGING_CONFIG = "proxy_site.logs.configure"
+LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}

@@ -1,0 +1,245 @@
+"""One request from the read conversation to the usage record, whatever the caller's dialect.
+
+Resolves the model, fetches what is named by URL, restores signatures, relays (several times for several choices), meters.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from types import TracebackType
+from typing import Self
+
+import structlog
+from msgspec.structs import replace
+
+from credentials.roster import TokenEntry
+from openai_api.errors import GatewayError, ModelNotAllowed, StrictRefusal
+from openai_api.gateway import Gateway
+from openai_api.relay import Relay
+from openai_api.translation.conversation import Conversation, Notice
+from openai_api.translation.events import Event, ToolCallDelta, Usage, UsageReport
+from openai_api.usage import CLIENT_GONE, Entry
+
+LONGEST_HEADER = 2_000
+
+log = structlog.get_logger("castor.request")
+
+
+def new_call_id() -> str:
+    return f"call_{uuid.uuid4().hex[:24]}"
+
+
+class Exchange:
+    """`open()` it, then read `events()` or `collect()`, inside `async with`, which settles everything."""
+
+    def __init__(self, gateway: Gateway, token: TokenEntry, *, dialect: str, stream: bool, request_id: str, strict: bool) -> None:
+        self.model = ""
+        self._gateway = gateway
+        self._token = token
+        self._stream = stream
+        self._strict = strict
+        self._started = time.monotonic()
+        self._settled = False
+        self._relays: list[Relay] = []
+        self._usage: dict[int, Usage] = {}
+        self._notices: tuple[Notice, ...] = ()
+        self._entry = Entry(
+            uid=uuid.uuid4().hex,
+            request_id=request_id,
+            started_at=time.time(),
+            token=token.id,
+            owner=token.owner_id,
+            model_asked="",
+            model_served="",
+            dialect=dialect,
+            stream=stream,
+            status=CLIENT_GONE,
+        )
+
+    async def open(self, asked: Conversation, *, choices: int = 1, notices: Sequence[Notice] = ()) -> None:
+        """Ask the pool. Raises GatewayError where nobody answers, after which the exchange is settled."""
+        self._entry.model_asked = asked.model
+        self._gateway.usage.begin(self._entry)
+        try:
+            await self._ask(asked, choices, tuple(notices))
+        except GatewayError as error:
+            self.failed(error)
+            await self.settle()
+            raise
+        except BaseException:  # The client went away, or a fault of ours: the record must say so either way.
+            await self.settle()
+            raise
+
+    async def events(self) -> AsyncGenerator[tuple[int, list[Event]], None]:
+        """(choice, what arrived together), for one choice as it comes, for several as they come."""
+        streams = [self._metered(index, relay) for index, relay in enumerate(self._relays)]
+        async with aclosing(streams[0] if len(streams) == 1 else _merged(streams)) as events:
+            async for item in events:
+                yield item
+        self._entry.status = 200
+
+    async def collect(self) -> list[list[Event]]:
+        """Every choice's whole answer."""
+        answers: list[list[Event]] = [[] for _ in self._relays]
+        async with aclosing(self.events()) as events:
+            async for index, batch in events:
+                answers[index] += batch
+        return answers
+
+    def failed(self, error: GatewayError) -> None:
+        self._entry.status = error.status
+        self._entry.error = type(error).__name__
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the answer tells about its making."""
+        headers = {"X-Castor-Attempts": str(sum(relay.trace.attempts for relay in self._relays))}
+        if self._notices:
+            headers["X-Castor-Dropped"] = _in_header(self._notices)
+        return headers
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if isinstance(error, GatewayError):
+            self.failed(error)
+        await self.settle()
+
+    async def _ask(self, asked: Conversation, choices: int, notices: tuple[Notice, ...]) -> None:
+        roster = self._gateway.pool.roster
+        model = roster.resolve(asked.model)
+        if not self._token.may_use(asked.model, model):
+            raise ModelNotAllowed(f"This token may not use the model '{asked.model}'. GET /v1/models lists those that it may.")
+        upstream = self._gateway.registry.upstream_for(model, roster)
+        self.model = self._entry.model_served = model
+        conversation = await self._complete(replace(asked, model=model))
+        prepared = upstream.prepare(conversation, roster.models.get(model))
+        self._notices = notices + prepared.notices
+        if self._strict and self._notices:
+            raise _strict_refusal(self._notices)
+        self._relays = [
+            Relay(
+                self._gateway.pool,
+                upstream,
+                prepared,
+                whole=not self._stream,
+                limits=self._gateway.limits,
+                new_call_id=new_call_id,
+            )
+            for _ in range(choices)
+        ]
+        await _all_open(self._relays)
+
+    async def _complete(self, conversation: Conversation) -> Conversation:
+        """With everything that the translation needs and the caller did not send along."""
+        if any(True for _ in conversation.remote_media()):
+            conversation = await self._gateway.fetcher.fetch_all(conversation)
+        return await self._gateway.signatures.restore(conversation, self._token.owner_id)
+
+    async def _metered(self, index: int, relay: Relay) -> AsyncGenerator[tuple[int, list[Event]], None]:
+        async with aclosing(relay.events()) as batches:
+            async for batch in batches:
+                self._note(index, batch)
+                if batch:
+                    yield index, batch
+
+    def _note(self, index: int, batch: list[Event]) -> None:
+        for event in batch:
+            if isinstance(event, UsageReport):
+                self._usage[index] = event.usage
+            elif isinstance(event, ToolCallDelta) and event.signature:
+                self._gateway.signatures.remember(self._token.owner_id, event.id, model=self.model, signature=event.signature)
+
+    async def settle(self) -> None:
+        """End every call and write the record; once, however often it is called."""
+        if self._settled:
+            return
+        self._settled = True
+        for relay in self._relays:
+            await relay.close()
+        self._fill_entry()
+        self._gateway.usage.end(self._entry)
+        _log(self._entry, self._token, self._notices)
+
+    def _fill_entry(self) -> None:
+        entry, traces = self._entry, [relay.trace for relay in self._relays]
+        entry.total_ms = self._since(time.monotonic())
+        for trace in traces:
+            entry.attempts += trace.attempts
+            entry.credential, entry.credential_label = trace.credential_id, trace.credential_label
+        entry.queue_ms = min((self._since(trace.asked) for trace in traces if trace.asked is not None), default=entry.total_ms)
+        entry.first_token_ms = min(
+            (self._since(trace.first_token) for trace in traces if trace.first_token is not None), default=None
+        )
+        for used in self._usage.values():
+            entry.prompt_tokens += used.prompt
+            entry.completion_tokens += used.completion
+            entry.cached_tokens += used.cached
+            entry.reasoning_tokens += used.reasoning
+
+    def _since(self, moment: float) -> float:
+        return round((moment - self._started) * 1000, 2)
+
+
+async def _all_open(relays: list[Relay]) -> None:
+    """Open all of them; if one cannot be, none is left open."""
+    if len(relays) == 1:
+        await relays[0].open()
+        return
+    outcomes = await asyncio.gather(*(relay.open() for relay in relays), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def _merged(
+    streams: list[AsyncGenerator[tuple[int, list[Event]], None]],
+) -> AsyncGenerator[tuple[int, list[Event]], None]:
+    """Several streams as one, in the order in which their parts come. The slow reader's pace holds for all of them."""
+    waiting = {asyncio.ensure_future(anext(stream, None)): stream for stream in streams}
+    try:
+        while waiting:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                stream = waiting.pop(task)
+                if (item := task.result()) is not None:
+                    waiting[asyncio.ensure_future(anext(stream, None))] = stream
+                    yield item
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _strict_refusal(notices: Sequence[Notice]) -> StrictRefusal:
+    named = "; ".join(f"{notice.field}: {notice.reason}" for notice in notices)
+    return StrictRefusal(f"X-Castor-Strict is set, and this request cannot be served as asked: {named}", param=notices[0].field)
+
+
+def _in_header(notices: Sequence[Notice]) -> str:
+    """The fields' names, each once, in ASCII and of bounded length."""
+    names = ", ".join(dict.fromkeys(notice.field for notice in notices))
+    safe = "".join(letter if " " <= letter <= "~" else "?" for letter in names)
+    return safe if len(safe) <= LONGEST_HEADER else safe[: LONGEST_HEADER - 4] + " ..."
+
+
+def _log(entry: Entry, token: TokenEntry, notices: Sequence[Notice]) -> None:
+    log.info(
+        "request",
+        id=entry.request_id,
+        token=token.prefix,
+        model=entry.model_asked,
+        served=entry.model_served,
+        credential=entry.credential_label,
+        attempts=entry.attempts,
+        status=entry.status,
+        error=entry.error,
+        prompt_tokens=entry.prompt_tokens,
+        completion_tokens=entry.completion_tokens,
+        first_token_ms=entry.first_token_ms,
+        total_ms=entry.total_ms,
+        **({"dropped": _in_header(notices)} if notices else {}),
+    )

@@ -1,0 +1,78 @@
+"""An append-only file of lines, so that nothing counted is lost with its process, taken into the database in bulk.
+
+A line is with the operating system once `append` returns: it outlives `kill -9`. Each process writes a segment of its own
+and holds a lock on it; a segment that nobody holds belonged to a process that died. A segment that has been rotated away is
+renamed to `.ready` and waits to be imported, as long as the database may be down.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class Journal:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._path: Path | None = None
+        self._fd = -1
+
+    def open(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._path = self._directory / f"{time.time_ns()}-{os.getpid()}.live"
+        self._fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def append(self, line: bytes) -> None:
+        os.write(self._fd, line + b"\n")
+
+    def rotate(self) -> Path | None:
+        """Begin a new segment; returns the one so far, ready to be imported, or None if it holds nothing."""
+        if self._path is None or os.fstat(self._fd).st_size == 0:
+            return None
+        old_path, old_fd = self._path, self._fd
+        self.open()
+        return self._retire(old_path, old_fd)
+
+    def close(self) -> Path | None:
+        """End the last segment; returns it as `rotate` does."""
+        if self._path is None:
+            return None
+        path, self._path = self._path, None
+        if os.fstat(self._fd).st_size == 0:
+            path.unlink()
+            os.close(self._fd)
+            return None
+        return self._retire(path, self._fd)
+
+    def ready(self) -> list[Path]:
+        """The rotated segments that wait to be imported, oldest first."""
+        return sorted(self._directory.glob("*.ready"))
+
+    def orphans(self) -> Iterator[Path]:
+        """The segments of processes that died without closing them."""
+        for path in sorted(self._directory.glob("*.live")):
+            if path != self._path and _nobody_holds(path):
+                yield path
+
+    @staticmethod
+    def _retire(path: Path, fd: int) -> Path:
+        ready = path.with_suffix(".ready")
+        path.rename(ready)
+        os.close(fd)  # Gives up the lock: by now no name that means "alive" leads to the file.
+        return ready
+
+
+def _nobody_holds(path: Path) -> bool:
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # Retired by its owner a moment ago.
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return path.exists()

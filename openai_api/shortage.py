@@ -1,0 +1,55 @@
+"""What a caller is told when nobody answered: which error, in which words, and when to come back."""
+
+from credentials.health import Outcome, Reason, State
+from credentials.pool import Pool
+from openai_api.errors import (
+    DeadlineExceeded,
+    GatewayError,
+    ModelNotFound,
+    NoCredential,
+    QuotaExhausted,
+    UpstreamRefusal,
+    UpstreamUnavailable,
+)
+from openai_api.upstream.refusals import Refusal
+
+QUOTA = frozenset({Reason.DAY_QUOTA, Reason.MINUTE_QUOTA, Reason.NOT_ENTITLED, Reason.OUT_OF_CREDIT})
+
+
+def nothing_free(pool: Pool, model: str, *, kinds: frozenset[str], at: float) -> GatewayError:
+    """Why no credential serves the model now."""
+    if not pool.loaded:
+        return NoCredential("Castor is starting: its pool is not loaded yet. Try again in a moment.", retry_after=1)
+    if not pool.serves(model, kinds=kinds):
+        return NoCredential("This Castor has no Gemini API key yet. An admin can add one at /admin/ under 'Gemini API keys'.")
+    if pool.absent(model, kinds=kinds):
+        return ModelNotFound(f"The model '{model}' does not exist, or none of this Castor's credentials may use it.")
+    free_at = pool.free_at(model, at=at, kinds=kinds)
+    if free_at is None:
+        return NoCredential("None of this Castor's credentials is valid any more. An admin sees why at /admin/.")
+    return _all_rest(pool, model, kinds, retry_after=max(free_at - at, 1.0))
+
+
+def refused_by_upstream(refusal: Refusal) -> GatewayError:
+    """The error for the refusal after which nobody else was asked."""
+    match refusal.outcome:
+        case Outcome.REQUEST_REFUSED:
+            status = refusal.status if 400 <= refusal.status < 500 else 400
+            return UpstreamRefusal(refusal.message, status=status, code=refusal.code)
+        case Outcome.THROTTLED:
+            return QuotaExhausted(f"Google is throttling this Castor: {refusal.message}", retry_after=refusal.retry_after or 10)
+        case _ if refusal.status == 504:
+            return DeadlineExceeded(refusal.message, retry_after=1)
+        case _:
+            return UpstreamUnavailable(refusal.message, retry_after=refusal.retry_after or 1)
+
+
+def _all_rest(pool: Pool, model: str, kinds: frozenset[str], *, retry_after: float) -> GatewayError:
+    rests = [rest for rest in pool.rests_for(model, kinds=kinds) if rest.state is State.RATE_LIMITED]
+    reasons = sorted({rest.reason.label for rest in rests})
+    message = (
+        f"Every credential that serves '{model}' is resting ({', '.join(reasons)}). The first is back in {retry_after:.0f} s."
+    )
+    if any(rest.reason in QUOTA for rest in rests):
+        return QuotaExhausted(message, retry_after=retry_after)
+    return UpstreamUnavailable(message, retry_after=retry_after)

@@ -1,0 +1,170 @@
+"""The only code that writes usage: a line in the journal when a request begins, one when it ends, rows in bulk later."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import structlog
+from django.contrib.auth import get_user_model
+from django.db.models import Model
+from msgspec import Struct
+
+from credentials.models import ClientToken, Credential
+from openai_api.journal import Journal
+from openai_api.models import UsageRecord
+
+KILLED = 0
+CLIENT_GONE = 499
+
+log = structlog.get_logger("castor.usage")
+
+
+class Entry(Struct, omit_defaults=True):
+    """One request as the journal keeps it. Ids of 0: none. Times: epoch seconds, else milliseconds."""
+
+    uid: str
+    request_id: str
+    started_at: float
+    token: int
+    owner: int
+    model_asked: str
+    model_served: str
+    dialect: str
+    stream: bool
+    ended: bool = False
+    status: int = KILLED
+    error: str = ""
+    attempts: int = 0
+    credential: int = 0
+    credential_label: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    queue_ms: float = 0.0
+    first_token_ms: float | None = None
+    total_ms: float = 0.0
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Entry).decode
+
+
+class UsageLog:
+    """What this process writes. Entries under way are written again after each rotation, so that a crash can be told."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self._under_way: dict[str, Entry] = {}
+
+    def begin(self, entry: Entry) -> None:
+        self._under_way[entry.uid] = entry
+        self.journal.append(_encode(entry))
+
+    def end(self, entry: Entry) -> None:
+        entry.ended = True
+        self._under_way.pop(entry.uid, None)
+        self.journal.append(_encode(entry))
+
+    def rotate(self) -> None:
+        if self.journal.rotate() is not None:
+            for entry in self._under_way.values():
+                self.journal.append(_encode(entry))
+
+
+def import_ready(journal: Journal) -> int:
+    """Take the rotated segments into the database; returns the rows read.
+
+    A segment is deleted only once its rows are committed, and rows are recognised by uid: a crash in between repeats work
+    and loses nothing.
+    """
+    return sum(_import(path, _ended(_read(path))) for path in journal.ready())
+
+
+def import_orphans(journal: Journal) -> int:
+    """The same for the segments of processes that were killed."""
+    return sum(_import(path, _all_told(_read(path))) for path in journal.orphans())
+
+
+def _import(path: Path, entries: list[Entry]) -> int:
+    UsageRecord.objects.bulk_create(_rows(entries), ignore_conflicts=True, batch_size=500)
+    _note_last_use(entries)
+    path.unlink(missing_ok=True)
+    return len(entries)
+
+
+def _read(path: Path) -> list[Entry]:
+    entries = []
+    for line in path.read_bytes().splitlines():
+        try:
+            entries.append(_decode(line))
+        except msgspec.DecodeError:  # The last line of a process that was killed while it wrote.
+            log.warning("unreadable usage line skipped", segment=path.name)
+    return entries
+
+
+def _ended(entries: list[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.ended]
+
+
+def _all_told(entries: list[Entry]) -> list[Entry]:
+    """Those that ended, and those that the process took with it."""
+    latest = {entry.uid: entry for entry in entries}
+    for entry in latest.values():
+        if not entry.ended:
+            entry.error = "killed"
+    return list(latest.values())
+
+
+def _rows(entries: list[Entry]) -> list[UsageRecord]:
+    """The records; what has been deleted since is left out of them."""
+    tokens = _existing(ClientToken, {entry.token for entry in entries})
+    owners = _existing(get_user_model(), {entry.owner for entry in entries})
+    credentials = _existing(Credential, {entry.credential for entry in entries})
+    return [
+        UsageRecord(
+            uid=entry.uid,
+            request_id=entry.request_id,
+            started_at=_moment(entry.started_at),
+            token_id=entry.token if entry.token in tokens else None,
+            owner_id=entry.owner if entry.owner in owners else None,
+            credential_id=entry.credential if entry.credential in credentials else None,
+            credential_label=entry.credential_label,
+            model_asked=entry.model_asked[:200],
+            model_served=entry.model_served[:200],
+            dialect=entry.dialect,
+            stream=entry.stream,
+            status=entry.status,
+            error=entry.error,
+            attempts=entry.attempts,
+            prompt_tokens=entry.prompt_tokens,
+            completion_tokens=entry.completion_tokens,
+            cached_tokens=entry.cached_tokens,
+            reasoning_tokens=entry.reasoning_tokens,
+            queue_ms=entry.queue_ms,
+            first_token_ms=entry.first_token_ms,
+            total_ms=entry.total_ms,
+        )
+        for entry in entries
+    ]
+
+
+def _existing(model: type[Model], ids: set[int]) -> set[int]:
+    return set(model._default_manager.filter(pk__in=ids - {0}).values_list("pk", flat=True))
+
+
+def _note_last_use(entries: Iterable[Entry]) -> None:
+    tokens: dict[int, float] = {}
+    credentials: dict[int, float] = {}
+    for entry in entries:
+        tokens[entry.token] = max(tokens.get(entry.token, 0.0), entry.started_at)
+        credentials[entry.credential] = max(credentials.get(entry.credential, 0.0), entry.started_at)
+    for pk, seconds in tokens.items():
+        ClientToken.objects.filter(pk=pk).update(last_used_at=_moment(seconds))
+    for pk, seconds in credentials.items():
+        Credential.objects.filter(pk=pk).update(last_used_at=_moment(seconds))
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,22 @@
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+
+from openai_api.streaming import EventStream, chat_stream
+from openai_api.translation import chat
+from openai_api.views.base import GatewayView, json_response, new_id, unix_time
+
+
+class ChatCompletionsView(GatewayView):
+    """POST /v1/chat/completions"""
+
+    async def post(self, request: Request) -> HttpResponseBase:
+        asked = chat.read_request(request.body)
+        exchange = self.exchange("chat", stream=asked.stream)
+        # Awaited before the first byte leaves: until then a refused key can still be swapped for another.
+        await exchange.open(asked.conversation, choices=asked.choices, notices=asked.notices)
+        writer = chat.Writer(asked, id=new_id("chatcmpl"), created=unix_time(), model=exchange.model)
+        if asked.stream:
+            return EventStream(chat_stream(writer, exchange), exchange)
+        async with exchange:
+            answers = await exchange.collect()
+        return json_response(writer.completion(answers), headers=exchange.headers)

@@ -1,0 +1,56 @@
+"""One way of logging for everything: structlog, as text for people or as JSON lines, on standard error."""
+
+import logging
+import sys
+from typing import Any
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from credentials.crypto import redact
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def configure(options: dict[str, Any]) -> None:
+    """Django's LOGGING_CONFIG hook; `options` are settings.LOGGING: `level` and `format` (console or json)."""
+    level = logging.getLevelNamesMapping()[options["level"]]
+    final = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())] if options["format"] == "console" else [_as_json]
+    shared = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _redacted,
+    ]
+    structlog.configure(
+        processors=[*shared, *final],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    _configure_standard_library(level, [structlog.stdlib.add_logger_name, *shared], final)
+
+
+def _configure_standard_library(level: int, before: list[Any], final: list[Any]) -> None:
+    """What Django, Celery and gunicorn log goes the same way."""
+    handler = logging.StreamHandler(sys.stderr)
+    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=[remove, *final]))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for noisy in ("httpx", "httpcore", "asyncio"):
+        logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+
+
+def _redacted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Mask whatever looks like a secret in texts that somebody else wrote: messages, causes and traces."""
+    for name in ("event", "cause", "exception", "detail"):
+        if isinstance(text := event.get(name), str):
+            event[name] = redact(text)
+    return event
+
+
+def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    return _encode(event).decode()
