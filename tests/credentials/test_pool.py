@@ -1,0 +1,205 @@
+import asyncio
+from collections import Counter
+
+import pytest
+
+from credentials.health import Outcome, Reason, RestRules
+from credentials.pool import FOREVER
+from tests.credentials.pools import FLASH, KEYS, MINUTE, NOON, PRO, key, lease, pool_of
+
+
+def serve(pool, model=FLASH, *, at=NOON):
+    """One call that goes well; returns whose turn it was."""
+    taken = lease(pool, model, at=at)
+    pool.report(taken, Outcome.SERVED, at=at)
+    return taken.entry.id
+
+
+def fail(pool, outcome, model=FLASH, *, at=NOON, asked_for=None):
+    taken = lease(pool, model, at=at)
+    pool.report(taken, outcome, at=at, asked_for=asked_for)
+    return taken.entry.id
+
+
+def test_keys_of_equal_weight_take_turns():
+    pool = pool_of(key(1), key(2), key(3))
+    assert [serve(pool) for _ in range(6)] == [1, 2, 3, 1, 2, 3]
+
+
+def test_equal_weights_are_used_equally_over_ten_thousand_requests():
+    pool = pool_of(*(key(number) for number in range(1, 8)))
+    turns = Counter(serve(pool) for _ in range(10_000))
+    assert max(turns.values()) - min(turns.values()) <= 1
+
+
+def test_weights_decide_the_share_of_turns_and_spread_them():
+    pool = pool_of(key(1, weight=3), key(2))
+    turns = [serve(pool) for _ in range(8)]
+    assert Counter(turns) == {1: 6, 2: 2}
+    assert [1, 1, 1, 1] not in [turns[start : start + 4] for start in range(5)]
+
+
+def test_a_lower_priority_is_asked_only_when_the_higher_ones_cannot():
+    pool = pool_of(key(1, priority=5), key(2))
+    assert [serve(pool) for _ in range(3)] == [1, 1, 1]
+    fail(pool, Outcome.DAY_QUOTA)
+    assert serve(pool) == 2
+
+
+def test_a_key_resting_for_one_model_still_serves_another():
+    pool = pool_of(key(1))
+    fail(pool, Outcome.DAY_QUOTA, PRO)
+    assert lease(pool, PRO) is None
+    assert serve(pool, FLASH) == 1
+
+
+def test_two_keys_of_one_project_rest_together_and_a_third_of_another_goes_on():
+    pool = pool_of(key(1, group="project:p"), key(2, group="project:p"), key(3))
+    assert fail(pool, Outcome.DAY_QUOTA) == 1
+    assert [serve(pool) for _ in range(3)] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REQUEST_REFUSED, Outcome.GATEWAY_REFUSED, Outcome.THROTTLED])
+def test_what_is_not_the_keys_fault_leaves_it_in_service(outcome):
+    pool = pool_of(key(1))
+    fail(pool, outcome)
+    assert pool.rests == {}
+    assert serve(pool) == 1
+
+
+@pytest.mark.parametrize(
+    "outcome", [Outcome.KEY_REJECTED, Outcome.KEY_LEAKED, Outcome.KEY_RESTRICTED, Outcome.SUSPENDED, Outcome.API_DISABLED]
+)
+def test_a_dead_key_serves_nothing_until_it_is_checked(outcome):
+    pool = pool_of(key(1))
+    fail(pool, outcome)
+    assert lease(pool, PRO, at=NOON + 365 * 24 * 60 * MINUTE) is None
+    assert pool.rests["key:1", ""].until == FOREVER
+
+
+def test_a_minute_quota_rests_for_as_long_as_google_says_and_longer_each_time():
+    pool = pool_of(key(1))
+    fail(pool, Outcome.MINUTE_QUOTA, asked_for=30)
+    assert lease(pool, at=NOON + 29) is None
+    fail(pool, Outcome.MINUTE_QUOTA, at=NOON + 31, asked_for=30)
+    assert lease(pool, at=NOON + 31 + 59) is None
+    assert lease(pool, at=NOON + 31 + 60) is not None
+
+
+def test_a_rest_that_has_ended_lets_one_call_find_out_before_the_others_follow():
+    pool = pool_of(key(1))
+    fail(pool, Outcome.MINUTE_QUOTA, asked_for=10)
+    probe = lease(pool, at=NOON + 11)
+    assert lease(pool, at=NOON + 11) is None
+    pool.report(probe, Outcome.SERVED, at=NOON + 12)
+    assert lease(pool, at=NOON + 12) is not None
+    assert lease(pool, at=NOON + 12) is not None
+
+
+def test_a_probe_that_was_given_up_makes_way_for_the_next_one():
+    pool = pool_of(key(1))
+    fail(pool, Outcome.MINUTE_QUOTA, asked_for=10)
+    pool.release(lease(pool, at=NOON + 11))
+    assert lease(pool, at=NOON + 11) is not None
+
+
+def test_failures_rest_a_key_only_when_they_come_in_a_row():
+    pool = pool_of(key(1), rules=RestRules(cooldown=60, failures=3))
+    fail(pool, Outcome.UPSTREAM_FAILED)
+    fail(pool, Outcome.UPSTREAM_FAILED)
+    serve(pool)
+    fail(pool, Outcome.UPSTREAM_FAILED)
+    fail(pool, Outcome.UPSTREAM_FAILED)
+    assert lease(pool) is not None
+    pool = pool_of(key(1), rules=RestRules(cooldown=60, failures=3))
+    for _ in range(3):
+        fail(pool, Outcome.UPSTREAM_FAILED)
+    assert lease(pool, at=NOON + 59) is None
+    assert lease(pool, PRO) is not None
+
+
+def test_calls_that_fail_together_count_as_one_strike():
+    pool = pool_of(key(1))
+    together = [lease(pool) for _ in range(5)]
+    for one in together:
+        pool.report(one, Outcome.MINUTE_QUOTA, at=NOON, asked_for=10)
+    assert pool.rests["key:1", FLASH].strikes == 1
+
+
+def test_no_more_calls_than_allowed_are_in_flight():
+    pool = pool_of(key(1, max_concurrent=2))
+    first, _ = lease(pool), lease(pool)
+    assert lease(pool) is None
+    assert pool.is_busy(FLASH, at=NOON, kinds=KEYS)
+    pool.release(first)
+    assert lease(pool) is not None
+
+
+def test_a_lease_handed_back_twice_counts_once():
+    pool = pool_of(key(1, max_concurrent=1), key(2, max_concurrent=1))
+    first, second = lease(pool), lease(pool)
+    pool.release(first)
+    pool.report(first, Outcome.SERVED, at=NOON)
+    assert lease(pool).entry.id == first.entry.id
+    assert lease(pool) is None
+    assert second.open
+
+
+def test_only_those_that_list_a_model_are_asked_for_it():
+    pool = pool_of(key(1, models=frozenset({FLASH})), key(2, models=frozenset({FLASH, PRO})))
+    assert {serve(pool, PRO) for _ in range(4)} == {2}
+
+
+def test_a_model_that_nobody_lists_may_be_asked_of_everybody():
+    pool = pool_of(key(1, models=frozenset({FLASH})), key(2, models=frozenset({FLASH})))
+    assert {serve(pool, "gemini-9-flash") for _ in range(4)} == {1, 2}
+
+
+def test_the_earliest_recovery_is_known_for_each_model():
+    pool = pool_of(key(1), key(2))
+    fail(pool, Outcome.MINUTE_QUOTA, asked_for=50)
+    fail(pool, Outcome.MINUTE_QUOTA, asked_for=20)
+    assert pool.free_at(FLASH, at=NOON, kinds=KEYS) == NOON + 20
+    assert pool.free_at(PRO, at=NOON, kinds=KEYS) == NOON
+
+
+def test_there_is_no_recovery_where_every_key_is_dead():
+    pool = pool_of(key(1))
+    fail(pool, Outcome.KEY_LEAKED)
+    assert pool.free_at(FLASH, at=NOON, kinds=KEYS) is None
+
+
+def test_what_was_learned_during_a_reload_still_counts_after_it():
+    pool = pool_of(key(1))
+    fail(pool, Outcome.DAY_QUOTA)
+    pool.install(pool.roster, {})
+    assert lease(pool) is None
+    assert [change.rest.reason for change in pool.take_changes()] == [Reason.DAY_QUOTA]
+
+
+async def test_those_who_wait_for_a_busy_key_are_served_in_the_order_in_which_they_came():
+    pool = pool_of(key(1, max_concurrent=1))
+    held = lease(pool)
+    order = []
+
+    async def wait_for_turn(name):
+        await pool.turn(FLASH)
+        order.append(name)
+        pool.release(lease(pool))
+
+    waiting = [asyncio.create_task(wait_for_turn(name)) for name in "abc"]
+    await asyncio.sleep(0)
+    pool.release(held)
+    await asyncio.gather(*waiting)
+    assert order == ["a", "b", "c"]
+
+
+async def test_a_waiter_who_leaves_does_not_take_the_turn_along():
+    pool = pool_of(key(1, max_concurrent=1))
+    held = lease(pool)
+    leaver, stayer = asyncio.create_task(pool.turn(FLASH)), asyncio.create_task(pool.turn(FLASH))
+    await asyncio.sleep(0)
+    pool.release(held)
+    leaver.cancel()
+    await asyncio.wait_for(stayer, 5)
+    assert leaver.cancelled() or leaver.done()

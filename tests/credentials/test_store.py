@@ -1,0 +1,185 @@
+from datetime import timedelta
+
+import pytest
+from django.utils.timezone import now
+
+from credentials import store
+from credentials.health import Outcome, Reason, State
+from credentials.models import ApiKey, ClientToken, Credential, KeyHealth, ModelAlias, PoolVersion, ServedModel
+from credentials.pool import FOREVER, Pool
+from tests.credentials.pools import FLASH, KEYS, PRO
+
+pytestmark = pytest.mark.django_db
+
+
+def add_key(secret="test-key-one-of-many", **fields) -> ApiKey:
+    key = ApiKey(secret=secret, **fields)
+    key.save()
+    return key
+
+
+def loaded_pool() -> Pool:
+    pool = Pool()
+    pool.install(store.load_roster({}), store.load_rests())
+    return pool
+
+
+def report(pool: Pool, outcome: Outcome, model=FLASH, **details) -> None:
+    at = now().timestamp()
+    pool.report(pool.lease(model, at=at, kinds=KEYS), outcome, at=at, **details)
+    store.save_changes(pool.take_changes())
+
+
+def test_the_roster_holds_what_the_tables_hold():
+    key = add_key(label="main", project="p-1", weight=2, priority=3, max_concurrent=7)
+    add_key("test-key-disabled-one", enabled=False)
+    ServedModel.objects.create(credential=key, name=FLASH, input_limit=10, output_limit=5, methods=["generateContent"])
+    roster = store.load_roster({})
+    (entry,) = roster.entries
+    assert (entry.label, entry.secret, entry.group) == ("main", "test-key-one-of-many", "project:p-1")
+    assert (entry.weight, entry.priority, entry.max_concurrent, entry.models) == (2, 3, 7, frozenset({FLASH}))
+    assert roster.models[FLASH].output_limit == 5
+
+
+def test_a_roster_never_shows_a_secret_when_printed():
+    add_key()
+    assert "test-key-one-of-many" not in repr(store.load_roster({}))
+
+
+def test_the_shipped_models_stand_in_until_a_credential_has_been_listed():
+    add_key()
+    card = store.ModelCard(FLASH)
+    assert store.load_roster({FLASH: card}).models == {FLASH: card}
+
+
+def test_a_token_is_found_by_its_plain_text_alone(owner):
+    token, plain = ClientToken.issue(owner, allowed_models=["gemini-*-flash"])
+    entry = store.load_roster({}).token(plain)
+    assert entry.id == token.pk
+    assert entry.may_use(FLASH)
+    assert not entry.may_use(PRO)
+    assert store.load_roster({}).token(plain + "x") is None
+
+
+@pytest.mark.parametrize("ended", ["revoked", "owner left"])
+def test_a_token_that_was_taken_away_is_still_recognised_as_such(owner, ended):
+    token, plain = ClientToken.issue(owner)
+    if ended == "revoked":
+        ClientToken.objects.filter(pk=token.pk).update(revoked_at=now())
+    else:
+        owner.is_active = False
+        owner.save()
+    assert store.load_roster({}).token(plain).revoked
+
+
+def test_the_most_specific_alias_wins_and_a_real_model_is_never_hidden():
+    ModelAlias.objects.all().delete()
+    ModelAlias.objects.create(pattern="gpt-*", target="a")
+    ModelAlias.objects.create(pattern="gpt-4o*", target="b")
+    ModelAlias.objects.create(pattern="gpt-4o-mini", target="c")
+    ModelAlias.objects.create(pattern="gemini-*", target="d")
+    roster = store.load_roster({FLASH: store.ModelCard(FLASH)})
+    assert [roster.resolve(name) for name in ("gpt-5", "gpt-4o-2024", "gpt-4o-mini", FLASH, "models/gpt-5", "other")] == [
+        "a",
+        "b",
+        "c",
+        FLASH,
+        "a",
+        "other",
+    ]
+
+
+def test_a_rest_survives_a_restart():
+    add_key()
+    report(loaded_pool(), Outcome.DAY_QUOTA, detail="20 a day")
+    pool = loaded_pool()
+    assert pool.lease(FLASH, at=now().timestamp(), kinds=KEYS) is None
+    assert pool.lease(PRO, at=now().timestamp(), kinds=KEYS) is not None
+    assert KeyHealth.objects.get().detail == "20 a day"
+
+
+def test_a_rest_of_a_project_is_shared_by_its_keys_after_a_restart():
+    add_key("test-key-first-of-two", project="p")
+    add_key("test-key-second-of-two", project="p")
+    report(loaded_pool(), Outcome.MINUTE_QUOTA, asked_for=100)
+    assert loaded_pool().lease(FLASH, at=now().timestamp(), kinds=KEYS) is None
+
+
+def test_success_after_a_rest_forgets_it_in_the_database_too():
+    add_key(project="p")
+    pool = loaded_pool()
+    report(pool, Outcome.MINUTE_QUOTA, asked_for=10)
+    later = now().timestamp() + 11
+    pool.report(pool.lease(FLASH, at=later, kinds=KEYS), Outcome.SERVED, at=later)
+    store.save_changes(pool.take_changes())
+    assert not KeyHealth.objects.exists()
+
+
+def test_a_dead_key_is_shown_as_invalid_with_its_reason():
+    key = add_key()
+    report(loaded_pool(), Outcome.KEY_LEAKED, detail="Your API key was reported as leaked.")
+    key.refresh_from_db()
+    assert (key.state, key.reason, key.until) == (State.INVALID, Reason.KEY_LEAKED, None)
+    assert loaded_pool().rests[f"key:{key.pk}", ""].until == FOREVER
+
+
+def test_a_key_is_shown_as_resting_once_nothing_that_it_serves_is_free():
+    key = add_key()
+    for name in (FLASH, PRO):
+        ServedModel.objects.create(credential=key, name=name, methods=["generateContent"])
+    pool = loaded_pool()
+    report(pool, Outcome.DAY_QUOTA, FLASH)
+    key.refresh_from_db()
+    assert key.state == State.AVAILABLE
+    report(pool, Outcome.MINUTE_QUOTA, PRO, asked_for=30)
+    key.refresh_from_db()
+    assert (key.state, key.reason) == (State.RATE_LIMITED, Reason.MINUTE_QUOTA)
+
+
+def test_failures_that_have_not_led_to_a_rest_are_not_written_down():
+    add_key()
+    report(loaded_pool(), Outcome.UPSTREAM_FAILED)
+    assert not KeyHealth.objects.exists()
+
+
+def test_a_check_that_succeeds_revives_a_dead_key_and_leaves_its_quotas_alone():
+    key = add_key()
+    pool = loaded_pool()
+    report(pool, Outcome.DAY_QUOTA)
+    report(pool, Outcome.KEY_REJECTED, PRO)
+    store.record_check(key.pk, Outcome.SERVED)
+    key.refresh_from_db()
+    assert key.state == State.AVAILABLE
+    assert key.checked_at is not None
+    assert [row.reason for row in KeyHealth.objects.all()] == [Reason.DAY_QUOTA]
+
+
+def test_a_check_that_google_does_not_answer_says_nothing_about_the_key():
+    key = add_key()
+    store.record_check(key.pk, Outcome.UPSTREAM_FAILED, detail="timeout")
+    key.refresh_from_db()
+    assert key.state == State.AVAILABLE
+
+
+def test_returning_to_service_forgets_everything_and_tells_the_other_processes():
+    key = add_key()
+    report(loaded_pool(), Outcome.KEY_LEAKED)
+    before = PoolVersion.current()
+    assert store.return_to_service(Credential.objects.all()) == 1
+    key.refresh_from_db()
+    assert key.state == State.AVAILABLE
+    assert PoolVersion.current() > before
+    assert loaded_pool().lease(FLASH, at=now().timestamp(), kinds=KEYS) is not None
+
+
+def test_ended_rests_are_tidied_away_and_doing_so_twice_changes_nothing():
+    key = add_key()
+    ServedModel.objects.create(credential=key, name=FLASH, methods=["generateContent"])
+    report(loaded_pool(), Outcome.MINUTE_QUOTA, asked_for=5)
+    later = now() + timedelta(minutes=11)
+    assert store.forget_ended_rests(at=later) == 1
+    key.refresh_from_db()
+    assert (key.state, key.until) == (State.AVAILABLE, None)
+    version = PoolVersion.current()
+    assert store.forget_ended_rests(at=later) == 0
+    assert PoolVersion.current() == version
