@@ -136,7 +136,7 @@ def _write_rest(credential_id: int, model: str, rest: Rest) -> None:
             "state": rest.state,
             "reason": rest.reason,
             "detail": rest.detail,
-            "since": _moment(rest.since),
+            "since": datetime.fromtimestamp(rest.since, UTC),
             "until": _moment(rest.until),
             "strikes": rest.strikes,
         },

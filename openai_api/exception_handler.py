@@ -16,7 +16,7 @@ SDK_RETRIES_UP_TO = 120.0
 """OpenAI's SDKs do not retry at all when Retry-After is longer than this, which is what a day quota needs."""
 
 
-def answer(error: Exception, context: dict[str, Any]) -> HttpResponse:
+def answer(error: Exception, _context: dict[str, Any]) -> HttpResponse:
     known = error if isinstance(error, GatewayError) else _known(error)
     return error_response(known)
 

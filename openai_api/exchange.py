@@ -170,10 +170,10 @@ class Exchange:
         for trace in traces:
             entry.attempts += trace.attempts
             entry.credential, entry.credential_label = trace.credential_id, trace.credential_label
-        entry.queue_ms = min((self._since(trace.asked) for trace in traces if trace.asked is not None), default=entry.total_ms)
-        entry.first_token_ms = min(
-            (self._since(trace.first_token) for trace in traces if trace.first_token is not None), default=None
-        )
+        asked = [self._since(trace.asked) for trace in traces if trace.asked is not None]
+        heard = [self._since(trace.first_token) for trace in traces if trace.first_token is not None]
+        entry.queue_ms = min(asked, default=entry.total_ms)
+        entry.first_token_ms = min(heard, default=None)
         for used in self._usage.values():
             entry.prompt_tokens += used.prompt
             entry.completion_tokens += used.completion

@@ -166,9 +166,9 @@ class Relay:
         self._pool.report(lease, refusal.outcome, at=self._clock(), asked_for=refusal.retry_after, detail=refusal.message)
 
     def _backoff(self) -> float:
-        """Seconds: exponential, with full jitter so that many requests do not come back together."""
+        """Seconds: exponential, with jitter so that many requests do not come back together."""
         longest = min(self._limits.retry_delay * 2 ** (self._failures - 1), LONGEST_BACKOFF)
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
+        return float(longest * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
 
     def _too_late(self) -> GatewayError:
         return DeadlineExceeded(f"No complete answer came within {self._limits.deadline:g} seconds (TIMEOUT of this Castor).")

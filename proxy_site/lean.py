@@ -33,7 +33,7 @@ class LeanHandler(ASGIHandler):
         self._view_middleware: list = []
         self._template_response_middleware: list = []
         self._exception_middleware: list = []
-        self._middleware_chain = convert_exception_to_response(self._get_response_async)
+        self._middleware_chain = convert_exception_to_response(self._get_response_async)  # type: ignore[attr-defined]
 
     async def __call__(self, scope, receive, send) -> None:
         if self._in_flight >= settings.MAX_IN_FLIGHT:
@@ -61,7 +61,7 @@ class LeanHandler(ASGIHandler):
         await _unless_client_goes(self._respond(request, send), receive)
 
     async def _respond(self, request: ASGIRequest, send) -> None:
-        response = await self._middleware_chain(request)
+        response = await self._middleware_chain(request)  # type: ignore[misc]  # the stubs know only synchronous chains
         if isinstance(response, EventStream):
             await _send_stream(response, send)
         else:

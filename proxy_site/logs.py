@@ -16,7 +16,9 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 def configure(options: dict[str, Any]) -> None:
     """Django's LOGGING_CONFIG hook; `options` are settings.LOGGING: `level` and `format` (console or json)."""
     level = logging.getLevelNamesMapping()[options["level"]]
-    final = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())] if options["format"] == "console" else [_as_json]
+    final: list[Any] = (
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())] if options["format"] == "console" else [_as_json]
+    )
     shared = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -3,7 +3,7 @@
 import re
 import time
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from credentials.roster import TokenEntry
 from openai_api.errors import MethodNotAllowed
 from openai_api.exchange import Exchange
 from openai_api.gateway import gateway
@@ -49,10 +50,15 @@ class GatewayView(APIView):
             response = self.handle_exception(error)
         return self._finalized(response)
 
+    @property
+    def token(self) -> TokenEntry:
+        """Who asks, once authenticated."""
+        return cast(TokenEntry, self.request.auth)
+
     def exchange(self, dialect: str, *, stream: bool) -> Exchange:
         """The exchange of this request."""
         strict = self.request.META.get("HTTP_X_CASTOR_STRICT", "").lower() in ("1", "true", "yes")
-        return Exchange(gateway, self.request.auth, dialect=dialect, stream=stream, request_id=self.request_id, strict=strict)
+        return Exchange(gateway, self.token, dialect=dialect, stream=stream, request_id=self.request_id, strict=strict)
 
     async def _handle(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         handler = getattr(self, (request.method or "").lower(), None)

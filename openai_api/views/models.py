@@ -19,7 +19,7 @@ class ModelsView(GatewayView):
     """GET /v1/models"""
 
     async def get(self, request: Request) -> HttpResponse:
-        found = [_card(name, card) for name, card in _visible(gateway.pool.roster, request.auth)]
+        found = [_card(name, card) for name, card in _visible(gateway.pool.roster, self.token)]
         return json_response(_encode({"object": "list", "data": found}))
 
 
@@ -29,7 +29,7 @@ class ModelView(GatewayView):
     async def get(self, request: Request, model: str) -> HttpResponse:
         roster = gateway.pool.roster
         card = roster.models.get(roster.resolve(model))
-        if card is None or not request.auth.may_use(model, card.name):
+        if card is None or not self.token.may_use(model, card.name):
             raise ModelNotFound(f"The model '{model}' does not exist here, or this token may not use it.", param="model")
         return json_response(_encode(_card(model, card)))
 
