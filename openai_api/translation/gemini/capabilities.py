@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 LEVELS = ("minimal", "low", "medium", "high", "xhigh")
 """Gemini's words for how hard to think, from little to much."""
@@ -29,23 +30,23 @@ class Capabilities(Struct, frozen=True):
     output_limit: int = 65_536
 
 
-_OLD = {"json_with_tools": False, "search_with_functions": False, "media_in_results": False}
+_OLD = Capabilities(json_with_tools=False, search_with_functions=False, media_in_results=False)
 _FOUR_LEVELS = Capabilities(levels=LEVELS[:4], strict_signatures=True)
 _THREE_LEVELS = Capabilities(levels=LEVELS[1:4], strict_signatures=True)
 
 # The first pattern that the name begins with decides; what is general stands below what is particular.
 _FAMILIES: tuple[tuple[str, Capabilities], ...] = (
-    (r"gemini-[\d.]+-\w+(-lite)?-tts|gemini-[\d.]+-(flash|pro)-preview-tts", Capabilities(output_limit=16_384, **_OLD)),
-    (r"gemini-[\d.]+-transcribe", Capabilities(output_limit=32_768, **_OLD)),
+    (r"gemini-[\d.]+-\w+(-lite)?-tts|gemini-[\d.]+-(flash|pro)-preview-tts", replace(_OLD, output_limit=16_384)),
+    (r"gemini-[\d.]+-transcribe", replace(_OLD, output_limit=32_768)),
     (r"gemini-3\.1-flash-image", Capabilities(levels=("minimal", "high"), strict_signatures=True, output_limit=32_768)),
     (r"gemini-3\.1-flash-lite-image", Capabilities(strict_signatures=True, output_limit=4_096)),
     (r"gemini-(3|[4-9]|\d\d).*-image|gemini-nano-banana|nano-banana", Capabilities(strict_signatures=True, output_limit=32_768)),
-    (r"gemini-2\.5-flash-image", Capabilities(output_limit=32_768, **_OLD)),
-    (r"gemini-2\.5-flash-lite", Capabilities(budgets=(512, 24_576), can_stop_thinking=True, **_OLD)),
-    (r"gemini-2\.5-flash", Capabilities(budgets=(1, 24_576), can_stop_thinking=True, **_OLD)),
-    (r"gemini-2\.5-pro", Capabilities(budgets=(128, 32_768), **_OLD)),
-    (r"gemini-2\.5", Capabilities(**_OLD)),
-    (r"gemini-[12](\.|-)", Capabilities(output_limit=8_192, **_OLD)),
+    (r"gemini-2\.5-flash-image", replace(_OLD, output_limit=32_768)),
+    (r"gemini-2\.5-flash-lite", replace(_OLD, budgets=(512, 24_576), can_stop_thinking=True)),
+    (r"gemini-2\.5-flash", replace(_OLD, budgets=(0, 24_576), can_stop_thinking=True)),
+    (r"gemini-2\.5-pro", replace(_OLD, budgets=(128, 32_768))),
+    (r"gemini-2\.5", _OLD),
+    (r"gemini-[12](\.|-)", replace(_OLD, output_limit=8_192)),
     (r"gemini-3\.1-pro", _THREE_LEVELS),
     (r"gemini-3(\.\d+)?-flash-lite", _FOUR_LEVELS),
     (r"gemini-3(\.[1-6])?-flash", _FOUR_LEVELS),
@@ -53,10 +54,10 @@ _FAMILIES: tuple[tuple[str, Capabilities], ...] = (
     (r"gemini-flash-lite-latest", _FOUR_LEVELS),
     (r"gemini-robotics", Capabilities()),
     (r"gemini-", _THREE_LEVELS),
-    (r"gemma-[1-3]", Capabilities(system_instruction=False, output_limit=8_192, **_OLD)),
-    (r"gemma-", Capabilities(levels=("minimal", "high"), output_limit=32_768, **_OLD)),
+    (r"gemma-[1-3]", replace(_OLD, system_instruction=False, output_limit=8_192)),
+    (r"gemma-", replace(_OLD, levels=("minimal", "high"), output_limit=32_768)),
 )
-_UNKNOWN = Capabilities(**_OLD)
+_UNKNOWN = _OLD
 _PATTERNS = [(re.compile(pattern), capabilities) for pattern, capabilities in _FAMILIES]
 
 

@@ -1,0 +1,173 @@
+"""JSON Schema as callers write it → JSON Schema as Gemini reads it, changing as little as possible.
+
+Gemini ignores most keywords that it does not know, so those stay. Rewritten is what it would refuse or misread: references
+other than to `$defs`, what stands beside them, recursion that must go on, `allOf`, `const`, `nullable`, boolean schemas.
+Source: wire reference 1.7 (b).
+"""
+
+from collections import deque
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from openai_api.errors import InvalidRequest
+from openai_api.translation.conversation import Notice, Schema
+
+from .schema_merge import Merger
+from .schema_recursion import loosen_recursion
+from .schema_refs import Refs, UnusableSchema
+from .schema_values import tidy_required, tidy_values
+
+_DEEPEST = 12
+"""Levels after which a schema goes on in `$defs`. Google's parser counts messages, six to a property, and stops at 100."""
+_LARGEST_KEPT = 16_384
+
+_ONE = ("not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "contentSchema")
+_LISTS = ("anyOf", "oneOf", "prefixItems")
+_LEFT_OUT = (
+    "$schema",
+    "$id",
+    "$defs",
+    "definitions",
+    "$anchor",
+    "$dynamicAnchor",
+    "$recursiveAnchor",
+    "additionalItems",
+    "components",
+)
+
+
+def parameters_schema(schema: Schema | None, field: str, notices: list[Notice]) -> Raw | None:
+    """The schema of a function's arguments as JSON; None: it takes none. Raises InvalidRequest."""
+    return _rewritten(schema, field, notices, True) if schema else None
+
+
+def response_schema(schema: Schema, field: str, notices: list[Notice]) -> Raw | None:
+    """The schema of an answer as JSON; None: any will do. Raises InvalidRequest."""
+    return _rewritten(schema, field, notices, False)
+
+
+def _rewritten(schema: Schema, field: str, notices: list[Notice], of_arguments: bool) -> Raw | None:
+    encoded = msgspec.json.encode(schema)
+    # Agents send the same tools with every request.
+    rewrite = _rewrite_once if len(encoded) <= _LARGEST_KEPT else _rewrite
+    try:
+        written, losses = rewrite(encoded, of_arguments)
+    except UnusableSchema as error:
+        raise InvalidRequest(f"Invalid schema in {field}: {error}", param=field, code="invalid_json_schema") from error
+    notices += [Notice(field, loss) for loss in losses]
+    return Raw(written) if written else None
+
+
+def _rewrite(encoded: bytes, of_arguments: bool) -> tuple[bytes, tuple[str, ...]]:
+    """(JSON or nothing, what was lost)."""
+    writer = _Writer(msgspec.json.decode(encoded))
+    schema = writer.root()
+    if of_arguments:
+        schema = _as_object(schema)
+    return msgspec.json.encode(schema) if schema else b"", tuple(dict.fromkeys(writer.losses))
+
+
+_rewrite_once = lru_cache(maxsize=512)(_rewrite)
+
+
+def _as_object(schema: Schema) -> Schema:
+    """The schema, told to be of an object; empty if the object would have to be so as well."""
+    kinds = schema.get("type", "object")
+    if kinds == "null" or kinds == ["null"]:
+        return {}
+    if kinds != "object" and "object" not in kinds:
+        raise UnusableSchema(f"the arguments of a function must be of type 'object', not {kinds!r}.")
+    if not any(schema.get(key) for key in ("properties", "anyOf", "oneOf", "additionalProperties")):
+        return {}
+    schema = {"type": "object"} | {key: value for key, value in schema.items() if key != "type"}
+    if not schema.get("properties", True):
+        del schema["properties"]
+    return schema
+
+
+class _Writer:
+    def __init__(self, root: Schema) -> None:
+        self.losses: list[str] = []
+        self._root = root
+        self._refs = Refs(root)
+        self._merger = Merger(self._refs, self.losses)
+        self._waiting: deque[tuple[str, Any]] = deque()
+        self._definitions: dict[str, Schema] = {}
+
+    def root(self) -> Schema:
+        schema = self._write(self._merger.flat(self._root) if "$ref" in self._root else self._root, 0)
+        while self._waiting:
+            name, definition = self._waiting.popleft()
+            self._definitions[name] = self._write(definition, 1)
+        self.losses += loosen_recursion(self._definitions)
+        return schema | {"$defs": self._definitions} if self._definitions else schema
+
+    def _write(self, schema: Any, depth: int) -> Schema:
+        if not isinstance(schema, dict):
+            return {}  # `true`: anything. What is no schema at all says as little.
+        if depth > _DEEPEST:
+            return self._defined(self._refs.name("deep"), schema)
+        schema = self._merger.merged(schema)
+        out = {key: value for key, value in schema.items() if key not in _LEFT_OUT}
+        self._write_properties(out, depth + 1)
+        self._write_items(out, depth + 1)
+        self._write_branches(out, depth + 1)
+        tidy_required(out, self.losses)
+        out = tidy_values(out, self.losses)
+        return self._write_reference(out)
+
+    def _write_properties(self, out: Schema, depth: int) -> None:
+        properties = out.pop("properties", None)
+        if isinstance(properties, dict):
+            out["properties"] = {name: self._write(inner, depth) for name, inner in properties.items() if inner is not False}
+        patterns = out.pop("patternProperties", None)
+        others = out.pop("additionalProperties", None)
+        if isinstance(patterns, dict) and patterns and not isinstance(others, dict):
+            # Gemini does not know patterns: without this it would allow no properties where it should allow many.
+            schemas = list(patterns.values())
+            others = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        if isinstance(others, dict | bool):
+            out["additionalProperties"] = self._write(others, depth) if isinstance(others, dict) else others
+
+    def _write_items(self, out: Schema, depth: int) -> None:
+        items = out.pop("items", None)
+        if isinstance(items, list):  # How tuples were written before draft 2020-12.
+            out.setdefault("prefixItems", items)
+        elif isinstance(items, dict) or items is True:
+            out["items"] = self._write(items, depth)
+
+    def _write_branches(self, out: Schema, depth: int) -> None:
+        for key in _LISTS:
+            branches = out.pop(key, None)
+            if isinstance(branches, list):
+                written = [self._write(branch, depth) for branch in branches if branch is not False]
+                if any(written):
+                    out[key] = written
+        for key in _ONE:
+            if isinstance(out.get(key), dict):
+                out[key] = self._write(out[key], depth)
+        if isinstance(out.get("dependentSchemas"), dict):
+            out["dependentSchemas"] = {name: self._write(inner, depth) for name, inner in out["dependentSchemas"].items()}
+
+    def _write_reference(self, out: Schema) -> Schema:
+        """A reference alone, or, with what stood beside it, as the only branch of an `anyOf`."""
+        reference = out.pop("$ref", None)
+        if reference is None:
+            return out
+        found = self._refs.find(reference)
+        if found is None:
+            self.losses.append(f"the reference {reference} leads out of the schema: anything is allowed there")
+            return out
+        written = self._defined(found.name, found.schema)
+        if out.pop("nullable", False):
+            return {"anyOf": [written, {"type": "null"}], **out}
+        return {"anyOf": [written], **out} if out else written
+
+    def _defined(self, name: str, schema: Any) -> Schema:
+        if name not in self._definitions:
+            self._definitions[name] = {}
+            self._waiting.append((name, schema))
+        return {"$ref": f"#/$defs/{name}"}
