@@ -76,8 +76,9 @@ class Credential(models.Model):
         return self.label or self.masked
 
     def save(self, *args, **kwargs) -> None:
-        self.fingerprint = crypto.fingerprint(self.secret)
-        self.masked = crypto.mask(self.secret)
+        if "secret" not in self.get_deferred_fields():
+            self.fingerprint = crypto.fingerprint(self.secret)
+            self.masked = crypto.mask(self.secret)
         super().save(*args, **kwargs)
 
 
@@ -168,11 +169,18 @@ class ClientToken(models.Model):
     @classmethod
     def issue(cls, owner, *, plain: str = "", **fields) -> tuple["ClientToken", str]:
         """Make a token; returns it with its plain text, which cannot be had again."""
+        token = cls(owner=owner, **fields)
+        plain = token.set_plain(plain)
+        token.save()
+        return token, plain
+
+    def set_plain(self, plain: str = "") -> str:
+        """Become the token with this plain text, or with a new one; returns it. Nothing is saved yet."""
         plain = plain or crypto.new_token()
         # A token that somebody chose may be short: then its beginning would give too much of it away.
-        prefix = plain[: len(crypto.TOKEN_PREFIX) + 5] if plain.startswith(crypto.TOKEN_PREFIX) else plain[:3]
-        token = cls.objects.create(owner=owner, prefix=prefix, digest=crypto.token_digest(plain), **fields)
-        return token, plain
+        self.prefix = plain[: len(crypto.TOKEN_PREFIX) + 5] if plain.startswith(crypto.TOKEN_PREFIX) else plain[:3]
+        self.digest = crypto.token_digest(plain)
+        return plain
 
 
 class ModelAlias(models.Model):

@@ -1,13 +1,29 @@
 """Whatever changes the pool's tables one row at a time moves the pool's version. Bulk writes bump it themselves."""
 
+import logging
+from collections.abc import Iterable
+
 from django.contrib.auth import get_user_model
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import Signal
+from kombu.exceptions import OperationalError
 
 from credentials.models import ApiKey, ClientToken, Credential, ModelAlias, PoolVersion
 
+logger = logging.getLogger(__name__)
+
 check_requested = Signal()
 """Somebody wants credentials checked now (`ids`). How a credential is tried is not known here: `openai_api` listens."""
+
+
+def request_check(credential_ids: Iterable[int]) -> bool:
+    """Have credentials checked soon. False when the task queue cannot be reached: then the schedule sees to them later."""
+    try:
+        check_requested.send(sender=Credential, ids=list(credential_ids))
+    except (OperationalError, OSError) as error:
+        logger.warning("The task queue cannot be reached: %s", type(error).__name__)
+        return False
+    return True
 
 
 def connect() -> None:

@@ -2,15 +2,19 @@
 
 from datetime import datetime, timedelta
 
+from django.db.models import Q
 from django.utils.timezone import localtime
 from msgspec import Struct
 
 from credentials.health import PACIFIC, Reason, State
 from credentials.models import Credential
 
+DISABLED = "disabled"
+SHOWN = {**dict(State.choices), DISABLED: "Disabled"}
+
 
 class Status(Struct, frozen=True):
-    """`state` is one of `disabled`, `available`, `rate_limited`, `invalid`; `returns` is empty where nothing ends by itself."""
+    """`state` is one of SHOWN; `returns` is empty where nothing ends by itself."""
 
     state: str
     reason: str = ""
@@ -18,7 +22,7 @@ class Status(Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        return "Disabled" if self.state == "disabled" else State(self.state).label
+        return SHOWN[self.state]
 
     def __str__(self) -> str:
         return " · ".join(part for part in (self.label, self.reason, self.returns) if part)
@@ -26,7 +30,7 @@ class Status(Struct, frozen=True):
 
 def status_of(credential: Credential, *, at: datetime) -> Status:
     if not credential.enabled:
-        return Status("disabled")
+        return Status(DISABLED)
     if credential.state == State.AVAILABLE or (credential.until is not None and credential.until <= at):
         # A rest that is over is tidied up minutes later; the credential serves already.
         return Status(State.AVAILABLE.value)
@@ -34,6 +38,16 @@ def status_of(credential: Credential, *, at: datetime) -> Status:
     return Status(
         credential.state, reason, describe_return(credential.until, day_quota=credential.reason == Reason.DAY_QUOTA, at=at)
     )
+
+
+def shown_as(state: str, *, at: datetime) -> Q:
+    """The credentials whose `status_of` is `state`, as a condition for the database."""
+    if state == DISABLED:
+        return Q(enabled=False)
+    over = Q(until__isnull=False, until__lte=at)
+    if state == State.AVAILABLE:
+        return Q(enabled=True) & (Q(state=State.AVAILABLE) | over)
+    return Q(enabled=True, state=state) & ~over
 
 
 def describe_return(until: datetime | None, *, day_quota: bool, at: datetime) -> str:

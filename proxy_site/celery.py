@@ -3,6 +3,8 @@
 import os
 
 from celery import Celery
+from celery.signals import setup_logging
+from celery.signals import worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
 
@@ -16,3 +18,14 @@ app.conf.beat_schedule = {
     "forget-expired-signatures": {"task": "openai_api.tasks.forget_expired_signatures", "schedule": 3600.0},
     "forget-old-usage": {"task": "openai_api.tasks.forget_old_usage", "schedule": 86400.0},
 }
+
+
+@worker_ready.connect
+def look_at_new_credentials(**_) -> None:
+    """Beat would wait a whole round first."""
+    app.send_task("openai_api.tasks.refresh_model_lists")
+
+
+@setup_logging.connect
+def keep_our_logging(**_) -> None:
+    """Whoever listens here takes logging out of Celery's hands: Django has configured it by now (see `proxy_site.logs`)."""

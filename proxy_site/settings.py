@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
 
 from proxy_site.environment import Env, kept_secrets
 
@@ -160,6 +161,33 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 
+# --- The admin's look --------------------------------------------------------------------------------------------
+
+_PAGES = [
+    ("Overview", "dashboard", "admin:index", ""),
+    ("Gemini API keys", "key", "admin:credentials_apikey_changelist", "credentials.view_apikey"),
+    ("Client tokens", "badge", "admin:credentials_clienttoken_changelist", "credentials.view_clienttoken"),
+    ("Model aliases", "alt_route", "admin:credentials_modelalias_changelist", "credentials.view_modelalias"),
+    ("Usage", "query_stats", "admin:openai_api_usagerecord_changelist", "openai_api.view_usagerecord"),
+    ("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
+    ("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
+]
+
+
+def _navigation_item(title: str, icon: str, view: str, permission: str) -> dict[str, object]:
+    allowed = (lambda request: request.user.has_perm(permission)) if permission else None
+    return {"title": title, "icon": icon, "link": reverse_lazy(view), "permission": allowed}
+
+
+UNFOLD = {
+    "SITE_TITLE": "Castor",
+    "SITE_HEADER": "Castor",
+    "SITE_SYMBOL": "hub",
+    "SITE_URL": None,
+    "DASHBOARD_CALLBACK": "credentials.dashboard.overview",
+    "SIDEBAR": {"navigation": [{"items": [_navigation_item(*page) for page in _PAGES]}]},
+}
+
 # --- Celery ------------------------------------------------------------------------------------------------------
 
 CELERY_TASK_IGNORE_RESULT = True
@@ -169,7 +197,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
 else:
-    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_URL = "filesystem://localhost//"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(VAR_DIR / "queue"),
         "data_folder_out": str(VAR_DIR / "queue"),

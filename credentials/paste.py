@@ -1,0 +1,48 @@
+"""The admin page on which many keys are pasted at once."""
+
+from typing import Any
+
+from django.contrib.admin import ModelAdmin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from credentials.crypto import fingerprint
+from credentials.forms import PasteForm
+from credentials.importing import Report, Verdict, examine, take_in
+from credentials.models import Credential
+from credentials.signals import request_check
+
+_MOST_ROWS = 200
+_MOST_CHECKS = 500
+"""Keys that are checked at once; the others are when their turn comes."""
+
+
+def paste_view(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """GET: the form. POST: what is new, there already or malformed; with `import` the new keys are taken in as well.
+
+    What was pasted is not sent back, since no page may show a key: the page keeps it in the browser during a dry run.
+    """
+    form = PasteForm(request.POST or None, request.FILES or None)
+    context: dict[str, Any] = {}
+    if request.method == "POST" and form.is_valid():
+        report = examine(form.candidates())
+        imported = "import" in request.POST
+        if imported:
+            _take_in(report, form.cleaned_data)
+        form = PasteForm(initial={name: form.cleaned_data[name] for name in ("project", "priority")})
+        context = {"report": report, "table": _table(report), "imported": imported}
+    page = {"title": "Paste keys", "opts": model_admin.opts, "form": form, "errors": form.errors, "most_rows": _MOST_ROWS}
+    return TemplateResponse(request, "credentials/paste.html", model_admin.admin_site.each_context(request) | page | context)
+
+
+def _take_in(report: Report, choices: dict[str, Any]) -> None:
+    take_in(report, project=choices["project"], priority=choices["priority"])
+    marks = [fingerprint(finding.candidate.secret) for finding in report.of(Verdict.NEW)[:_MOST_CHECKS]]
+    request_check(Credential.objects.filter(fingerprint__in=marks).values_list("pk", flat=True))
+
+
+def _table(report: Report) -> dict[str, list]:
+    """The findings, what needs attention first."""
+    findings = [finding for verdict in reversed(Verdict) for finding in report.of(verdict)][:_MOST_ROWS]
+    rows = [[finding.verdict.capitalize(), finding.masked, finding.candidate.where, finding.note] for finding in findings]
+    return {"headers": ["verdict", "key", "where", "why"], "rows": rows}
