@@ -1,0 +1,53 @@
+"""A simulator of Google's Gemini API, as strict as Google: a real socket, protobuf-checked bodies, every known rule.
+
+Each file is one idea and cites the section of the wire reference that it plays: `transcoding` and `wire` (JSON → protobuf),
+`keys`, `contents`, `tools`, `schemas`, `generation`, `thinking`, `signatures` (rules), `answers` and `responses` (what the
+model says), `faults` (errors by name), `quotas`, `delivery` (how bytes travel), `app` (the order of it all).
+
+In a test, by the fixture `google` (`tests.google.fixtures`), or by hand:
+
+    with GoogleSimulator() as google:
+        google.url                                   # http://127.0.0.1:PORT, without /v1beta
+        google.keys["my-key"] = "project-1"          # test-key-1 … test-key-50 exist, each of a project of its own
+        google.quotas.set(project="project-1", model="gemini-3.8-flash", rpm=5, rpd=20)
+        google.clock.advance(60)                     # the minute is over
+        google.log[-1].body, google.log.generation(), google.connections
+        google.wait_until(lambda log: log[-1].client_closed)     # in async code: await google.until(…)
+
+What it answers unasked stands in `answers`: `echo: TEXT`, calls for `call NAME {json}`, instances of schemas, and so on.
+
+Scripts say otherwise, for the next call or for those of one key, model and number (all fields: `scripts.Script`):
+
+    google.script(error="day_quota")                                      # the next generation call; names: faults.FAULTS
+    google.script(key="test-key-1", error="leaked", method="*", times=None)   # every call of that key, for good
+    google.script(model="gemini-2.5-pro", error="minute_quota", seconds=12.5, limit=5)
+    google.script(call=3, error="overloaded", times=2)                    # the third and the fourth call from now
+    google.script(status=418, body={"odd": True})                         # any other answer
+    google.script(text="Grüße", thoughts="Hm.", tokens_per_chunk=1)
+    google.script(calls=[{"name": "f", "args": {"x": 1}}, {"name": "g"}])
+    google.script(empty=True)                                             # 200 + STOP + nothing
+    google.script(block_reason="PROHIBITED_CONTENT"); google.script(finish_reason="SAFETY", text="")
+    google.script(delay=1.0, first_byte_delay=1.0, chunk_delay=0.1)       # seconds
+    google.script(ends="reset_before_headers")                            # also: reset, close, cut, stall, malformed
+    google.script(ends="stall", after=2)                                  # two chunks, then silence
+    google.script(ends="error", error="overloaded", after=1)              # an error event in the 200 stream
+    google.script(pings=3, chunks=[], ends="stall")                       # nothing but comments
+    google.script(text="a b c", cut_every=1, newline="\\n")                # bytes cut anywhere
+    google.script(megabytes=20)                                           # for slow readers
+    google.script(chunks=[{...}, {...}])                                  # the very responses
+
+A script with `error` answers once the key has been checked, and before the rules; all other scripted answers are given
+to valid requests only. `google.log[-1].broken_rule` tells what was wrong with a body in either case.
+
+From another process, `python -m tests.google --port 8900 --open` and HTTP (all of it: `control`):
+
+    POST   /_simulator/scripts  {"error": "day_quota", "key": "test-key-1"}      one script, or a list
+    GET    /_simulator/calls?since=0                                             {"calls": [...], "connections": n}
+    POST   /_simulator/clock    {"advance": 3600}
+    POST   /_simulator/quotas   {"project": "project-1", "rpm": 5}
+    POST   /_simulator/reset
+"""
+
+from tests.google.simulator import GoogleSimulator
+
+__all__ = ["GoogleSimulator"]

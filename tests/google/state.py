@@ -1,0 +1,30 @@
+"""Everything that a simulator remembers."""
+
+from tests.google.clock import Clock
+from tests.google.exchange import Connections
+from tests.google.keys import DEFAULT_KEYS
+from tests.google.log import Log
+from tests.google.quotas import Quotas
+from tests.google.scripts import Scripts
+
+
+class State:
+    """`keys` maps each key to its project; with `everybody`, other keys are let in too."""
+
+    def __init__(self, keys: dict[str, str] | None = None, *, everybody: bool = False) -> None:
+        self._first_keys = DEFAULT_KEYS if keys is None else keys
+        self.keys = dict(self._first_keys)
+        self.everybody = everybody
+        self.clock = Clock()
+        self.quotas = Quotas(self.clock)
+        self.scripts = Scripts()
+        self.log = Log()
+        self.connections = Connections()
+
+    def reset(self) -> None:
+        """Forget scripts, calls, quotas, the clock's moves and added keys. Connections stay open and counted."""
+        self.keys = dict(self._first_keys)
+        self.clock.reset()
+        self.quotas.reset()
+        self.scripts.clear()
+        self.log.clear()
