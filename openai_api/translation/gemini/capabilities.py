@@ -5,6 +5,7 @@ Source: wire reference, sections 1.6, 1.11, 2.2, 2.4 and 8.
 
 import re
 from functools import lru_cache
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,39 +23,46 @@ class Capabilities(Struct, frozen=True):
     can_stop_thinking: bool = False
     strict_signatures: bool = False
     """A call of the current turn that is replayed without a thought signature is refused."""
+    tools: bool = True
+    json: bool = True
     json_with_tools: bool = True
     search_with_functions: bool = True
     media_in_results: bool = True
     """Files may stand inside a function's response."""
-    system_instruction: bool = True
+    instruction: Literal["sent", "as_text", "dropped"] = "sent"
+    """What becomes of a system instruction; `dropped`: the model would read it aloud."""
+    caches: bool = True
+    outputs: tuple[str, ...] = ("TEXT",)
     output_limit: int = 65_536
 
 
 _OLD = Capabilities(json_with_tools=False, search_with_functions=False, media_in_results=False)
 _FOUR_LEVELS = Capabilities(levels=LEVELS[:4], strict_signatures=True)
 _THREE_LEVELS = Capabilities(levels=LEVELS[1:4], strict_signatures=True)
+_GENERATION_4 = replace(_THREE_LEVELS, caches=False)
+_IMAGE = Capabilities(strict_signatures=True, json=False, outputs=("TEXT", "IMAGE"), output_limit=32_768)
+_SPEECH = replace(_OLD, tools=False, json=False, instruction="dropped", outputs=("AUDIO",), output_limit=16_384)
 
 # The first pattern that the name begins with decides; what is general stands below what is particular.
 _FAMILIES: tuple[tuple[str, Capabilities], ...] = (
-    (r"gemini-[\d.]+-\w+(-lite)?-tts|gemini-[\d.]+-(flash|pro)-preview-tts", replace(_OLD, output_limit=16_384)),
-    (r"gemini-[\d.]+-transcribe", replace(_OLD, output_limit=32_768)),
-    (r"gemini-3\.1-flash-image", Capabilities(levels=("minimal", "high"), strict_signatures=True, output_limit=32_768)),
-    (r"gemini-3\.1-flash-lite-image", Capabilities(strict_signatures=True, output_limit=4_096)),
-    (r"gemini-(3|[4-9]|\d\d).*-image|gemini-nano-banana|nano-banana", Capabilities(strict_signatures=True, output_limit=32_768)),
-    (r"gemini-2\.5-flash-image", replace(_OLD, output_limit=32_768)),
+    (r"gemini-.*-tts", _SPEECH),
+    (r"gemini-.*-transcribe", replace(_OLD, tools=False, json=False, output_limit=32_768)),
+    (r"gemini-3\.1-flash-image", replace(_IMAGE, levels=("minimal", "high"))),
+    (r"gemini-3\.1-flash-lite-image", replace(_IMAGE, output_limit=4_096)),
+    (r"gemini-2\.5-flash-image", replace(_OLD, json=False, outputs=("TEXT", "IMAGE"), output_limit=32_768)),
+    (r"gemini-.*-image|gemini-nano-banana|nano-banana", _IMAGE),
     (r"gemini-2\.5-flash-lite", replace(_OLD, budgets=(512, 24_576), can_stop_thinking=True)),
     (r"gemini-2\.5-flash", replace(_OLD, budgets=(0, 24_576), can_stop_thinking=True)),
     (r"gemini-2\.5-pro", replace(_OLD, budgets=(128, 32_768))),
     (r"gemini-2\.5", _OLD),
     (r"gemini-[12](\.|-)", replace(_OLD, output_limit=8_192)),
-    (r"gemini-3\.1-pro", _THREE_LEVELS),
-    (r"gemini-3(\.\d+)?-flash-lite", _FOUR_LEVELS),
+    (r"gemini-3(\.\d+)?-flash-lite|gemini-flash-lite-latest", _FOUR_LEVELS),
     (r"gemini-3(\.[1-6])?-flash", _FOUR_LEVELS),
-    (r"gemini-4-hydrogen", Capabilities(levels=LEVELS[1:5], strict_signatures=True)),
-    (r"gemini-flash-lite-latest", _FOUR_LEVELS),
-    (r"gemini-robotics", Capabilities()),
+    (r"gemini-4-hydrogen", replace(_GENERATION_4, levels=LEVELS[1:5])),
+    (r"gemini-4", _GENERATION_4),
+    (r"gemini-robotics", Capabilities(strict_signatures=True)),
     (r"gemini-", _THREE_LEVELS),
-    (r"gemma-[1-3]", replace(_OLD, system_instruction=False, output_limit=8_192)),
+    (r"gemma-[1-3]", replace(_OLD, instruction="as_text", output_limit=8_192)),
     (r"gemma-", replace(_OLD, levels=("minimal", "high"), output_limit=32_768)),
 )
 _UNKNOWN = _OLD

@@ -41,17 +41,15 @@ def write_request(conversation: Conversation, *, output_limit: int | None = None
     config = (
         _write_sampling(conversation.sampling, output_limit or can.output_limit, notices)
         | write_format(conversation, offer, notices)
-        | _write_modalities(conversation)
+        | _write_modalities(conversation.modalities, can, notices)
     )
     if thinking := write_thinking(conversation.thinking, can, notices):
         config["thinkingConfig"] = thinking
     body: dict[str, Any] = {"contents": write_history(turns, can, names, notices)}
     if conversation.cached_content:
-        body["cachedContent"] = conversation.cached_content
-        _drop_what_is_cached(conversation, bool(system), notices)
+        body |= _write_cache(conversation, can, bool(system), notices)
     else:
-        if system:
-            body["systemInstruction"] = {"parts": system}
+        body |= {"systemInstruction": {"parts": system}} if system else {}
         body |= write_tools(conversation, offer, names, notices)
     if config:
         body["generationConfig"] = config
@@ -71,13 +69,18 @@ def _place_system(
     if not any(part != Text("") for turn in conversation.turns for part in turn.parts):
         notices.append(Notice("messages", "there are only instructions: sent as the user's text"))
         return [], as_user
-    if not can.system_instruction and not conversation.cached_content:
+    if can.instruction == "as_text" and not conversation.cached_content:
         notices.append(Notice("messages", "this model takes no system instruction: sent as the user's text"))
         return [], as_user
+    if can.instruction == "dropped":
+        notices.append(Notice("messages", "this model takes no system instruction"))
+        return [], conversation.turns
     return [{"text": text.text} for text in texts], conversation.turns
 
 
-def _drop_what_is_cached(conversation: Conversation, has_system: bool, notices: list[Notice]) -> None:
+def _write_cache(conversation: Conversation, can: Capabilities, has_system: bool, notices: list[Notice]) -> dict[str, Any]:
+    if not can.caches:
+        raise InvalidRequest(f"{conversation.model} does not take cached content.", param="cached_content")
     reason = "cached content brings its own"
     if has_system:
         notices.append(Notice("messages", f"system instruction dropped: {reason}"))
@@ -85,6 +88,7 @@ def _drop_what_is_cached(conversation: Conversation, has_system: bool, notices: 
         notices.append(Notice("tools", reason))
     if conversation.web_search:
         notices.append(Notice("web_search_options", reason))
+    return {"cachedContent": conversation.cached_content}
 
 
 def _write_sampling(sampling: Sampling, output_limit: int, notices: list[Notice]) -> dict[str, Any]:
@@ -131,8 +135,13 @@ def _stops(sampling: Sampling) -> tuple[str, ...]:
     return tuple(stop for stop in dict.fromkeys(sampling.stop) if stop)
 
 
-def _write_modalities(conversation: Conversation) -> dict[str, Any]:
-    return {"responseModalities": conversation.modalities} if conversation.modalities else {}
+def _write_modalities(asked: tuple[str, ...], can: Capabilities, notices: list[Notice]) -> dict[str, Any]:
+    modalities = tuple(modality for modality in asked if modality in can.outputs)
+    if len(modalities) < len(asked):
+        notices.append(Notice("modalities", f"this model answers in {' and '.join(can.outputs)} only"))
+    if "TEXT" not in can.outputs:
+        return {"responseModalities": can.outputs}  # It must be said even where there is no choice.
+    return {"responseModalities": modalities} if modalities else {}
 
 
 def _write_rest(conversation: Conversation) -> dict[str, Any]:

@@ -27,16 +27,28 @@ def settle(conversation: Conversation, can: Capabilities, notices: list[Notice])
     functions = bool(conversation.tools)
     search = conversation.web_search
     form = conversation.format is not None
+    if not can.tools:
+        _drop(functions, "tools", "this model has no tools", notices)
+        _drop(search, "web_search_options", "this model cannot search the web", notices)
+        functions = search = False
+    if not can.json:
+        _drop(form, "response_format", "this model does not answer in JSON", notices)
+        form = False
     # Functions that must not be called need not be there, if they stood in the way of something else.
     if conversation.tool_choice.mode == "none" and (search or (form and not can.json_with_tools)):
         functions = False
-    if search and functions and not can.search_with_functions:
+    if functions and not can.search_with_functions:
+        _drop(search, "web_search_options", "this model cannot search the web while it has functions", notices)
         search = False
-        notices.append(Notice("web_search_options", "this model cannot search the web while it has functions"))
-    if form and (functions or search) and not can.json_with_tools:
+    if (functions or search) and not can.json_with_tools:
+        _drop(form, "response_format", "this model cannot answer in JSON while it has tools", notices)
         form = False
-        notices.append(Notice("response_format", "this model cannot answer in JSON while it has tools"))
     return Offer(functions, search, form)
+
+
+def _drop(asked_for: bool, field: str, reason: str, notices: list[Notice]) -> None:
+    if asked_for:
+        notices.append(Notice(field, reason))
 
 
 def write_tools(conversation: Conversation, offer: Offer, names: Names, notices: list[Notice]) -> dict[str, Any]:
