@@ -5,7 +5,6 @@ Resolves the model, fetches what is named by URL, restores signatures, relays (s
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from types import TracebackType
@@ -17,6 +16,7 @@ from msgspec.structs import replace
 from credentials.roster import TokenEntry
 from openai_api.errors import GatewayError, ModelNotAllowed, StrictRefusal
 from openai_api.gateway import Gateway
+from openai_api.ids import new_call_id, new_hex
 from openai_api.relay import Relay
 from openai_api.translation.conversation import Conversation, Notice
 from openai_api.translation.events import Event, ToolCallDelta, Usage, UsageReport
@@ -25,10 +25,6 @@ from openai_api.usage import CLIENT_GONE, Entry
 LONGEST_HEADER = 2_000
 
 log = structlog.get_logger("castor.request")
-
-
-def new_call_id() -> str:
-    return f"call_{uuid.uuid4().hex[:24]}"
 
 
 class Exchange:
@@ -46,7 +42,7 @@ class Exchange:
         self._usage: dict[int, Usage] = {}
         self._notices: tuple[Notice, ...] = ()
         self._entry = Entry(
-            uid=uuid.uuid4().hex,
+            uid=new_hex(),
             request_id=request_id,
             started_at=time.time(),
             token=token.id,

@@ -1,10 +1,11 @@
 """An append-only file of lines, so that nothing counted is lost with its process, taken into the database in bulk.
 
-A line is with the operating system once `append` returns: it outlives `kill -9`. Each process writes a segment of its own
+A line is with the operating system a loop turn after `append`: it outlives `kill -9`. Each process writes a segment of its own
 and holds a lock on it; a segment that nobody holds belonged to a process that died. A segment that has been rotated away is
 renamed to `.ready` and waits to be imported, as long as the database may be down.
 """
 
+import asyncio
 import fcntl
 import os
 import time
@@ -17,6 +18,7 @@ class Journal:
         self._directory = directory
         self._path: Path | None = None
         self._fd = -1
+        self._unwritten: list[bytes] = []
 
     def open(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -25,10 +27,20 @@ class Journal:
         fcntl.flock(self._fd, fcntl.LOCK_EX)
 
     def append(self, line: bytes) -> None:
-        os.write(self._fd, line + b"\n")
+        """Called in an event loop; the lines of one of its turns leave in one system call at its end."""
+        if not self._unwritten:
+            asyncio.get_running_loop().call_soon(self.write)
+        self._unwritten.append(line)
+
+    def write(self) -> None:
+        """Hand over what has been appended, now."""
+        lines, self._unwritten = self._unwritten, []
+        if lines:
+            os.write(self._fd, b"\n".join(lines) + b"\n")
 
     def rotate(self) -> Path | None:
         """Begin a new segment; returns the one so far, ready to be imported, or None if it holds nothing."""
+        self.write()
         if self._path is None or os.fstat(self._fd).st_size == 0:
             return None
         old_path, old_fd = self._path, self._fd
@@ -37,6 +49,7 @@ class Journal:
 
     def close(self) -> Path | None:
         """End the last segment; returns it as `rotate` does."""
+        self.write()
         if self._path is None:
             return None
         path, self._path = self._path, None

@@ -6,10 +6,13 @@ Rare calls (model listings, checks) go through httpx where they are made; this i
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import NoReturn
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from yarl import URL
 
 from credentials.health import Outcome
 from openai_api.upstream.base import UpstreamRefused
@@ -60,20 +63,25 @@ class HttpClient:
         connection = _Connection()
         try:
             try:
-                response = await self._session.post(
-                    url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=connection
-                )
+                response = await self._send(self._session, url, headers, body, connection)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if connection.is_new:
                     raise
                 # It had been kept, and the server has closed it meanwhile: that says nothing about the server's health.
-                response = await self._fresh.post(url, data=body, headers=headers, allow_redirects=False)
+                response = await self._send(self._fresh, url, headers, body, connection)
             async with response:
                 if response.status != 200:
                     raise UpstreamRefused(read_refusal(response.status, await _error_body(response)))
                 yield response.content.iter_any()
         except (aiohttp.ClientError, TimeoutError) as error:
             _raise_failed(error)
+
+    async def _send(
+        self, session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], body: bytes, connection: _Connection
+    ) -> aiohttp.ClientResponse:
+        return await session.post(
+            url, data=body, headers=headers, allow_redirects=False, proxy=_proxy_for(url), trace_request_ctx=connection
+        )
 
     def _make(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         tracing = aiohttp.TraceConfig()
@@ -82,10 +90,20 @@ class HttpClient:
             connector=connector,
             trace_configs=[tracing],
             timeout=self._timeout,
-            trust_env=True,  # HTTPS_PROXY
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "castor", "Accept-Encoding": "identity"},
         )
+
+
+def _proxy_for(url: str) -> str | None:
+    origin = URL(url).origin()
+    return _proxy_of(origin.scheme, origin.host or "")
+
+
+@lru_cache(maxsize=100)
+def _proxy_of(scheme: str, host: str) -> str | None:
+    """HTTPS_PROXY, HTTP_PROXY and NO_PROXY, read once: aiohttp itself would read them in a thread, at each request."""
+    return None if proxy_bypass(host) else getproxies().get(scheme)
 
 
 async def _error_body(response: aiohttp.ClientResponse) -> bytes:

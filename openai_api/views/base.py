@@ -2,7 +2,6 @@
 
 import re
 import time
-import uuid
 from typing import Any, cast
 
 from django.conf import settings
@@ -15,14 +14,11 @@ from credentials.roster import TokenEntry
 from openai_api.errors import MethodNotAllowed
 from openai_api.exchange import Exchange
 from openai_api.gateway import gateway
+from openai_api.ids import new_id
 
 _REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,100}", re.ASCII)
 
 EXPOSED_HEADERS = "X-Request-ID, X-Castor-Attempts, X-Castor-Dropped, Retry-After"
-
-
-def new_id(prefix: str) -> str:
-    return f"{prefix}-{uuid.uuid4().hex}"
 
 
 def unix_time() -> int:

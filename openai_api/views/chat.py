@@ -1,9 +1,10 @@
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
+from openai_api.ids import new_id
 from openai_api.streaming import EventStream, chat_stream
 from openai_api.translation import chat
-from openai_api.views.base import GatewayView, json_response, new_id, unix_time
+from openai_api.views.base import GatewayView, json_response, unix_time
 
 
 class ChatCompletionsView(GatewayView):

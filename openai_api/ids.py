@@ -1,0 +1,21 @@
+"""Identifiers: unique, not secret, and without a system call each."""
+
+import os
+import random
+
+_source = random.Random()  # noqa: S311  # seeded by the operating system; nothing may be guarded by these ids
+os.register_at_fork(after_in_child=_source.seed)
+
+
+def new_hex() -> str:
+    """32 hexadecimal digits."""
+    return f"{_source.getrandbits(128):032x}"
+
+
+def new_id(prefix: str) -> str:
+    return f"{prefix}-{new_hex()}"
+
+
+def new_call_id() -> str:
+    """A tool call's id, as short as OpenAI's: some clients refuse longer ones."""
+    return f"call_{new_hex()[:24]}"
