@@ -5,6 +5,9 @@ from bisect import bisect_right
 from openai_api.translation.events import CONTENT, Citation, Event, Finished, TextDelta, UsageReport
 
 
+_DECIDING = (*CONTENT, Finished)
+
+
 class StopFilter:
     """Passes events on, and ends the answer with Finished("stop") exactly before the earliest stop.
 
@@ -40,7 +43,7 @@ class StopFilter:
         elif isinstance(event, Citation) and event.end > self._passed:
             self._citations.append(event)
         else:
-            if isinstance(event, Finished | CONTENT):
+            if isinstance(event, _DECIDING):
                 self._release(passed)
             if not self.hit:
                 passed.append(event)

@@ -22,7 +22,7 @@ from openai_api.translation.events import (
 from .history import CUSTOM_INPUT
 from .reader import ChatRequest
 
-NOTHING_SAID = "The answer was withheld by the model's content filter."
+WITHHELD = "The answer was withheld by the model's content filter."
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _ENCODER = msgspec.json.Encoder()
@@ -94,10 +94,7 @@ class Message(Struct):
 
 
 class Choice:
-    """Turns one answer's events into deltas, in order; at its end `finish_reason` is set.
-
-    `broken` marks an answer on which the upstream gave up before it had said anything: it may not pass as one.
-    """
+    """Turns one answer's events into deltas, in order; at its end `end` and `finish_reason` are set."""
 
     def __init__(self, request: ChatRequest) -> None:
         self._legacy = request.legacy_functions
@@ -108,11 +105,31 @@ class Choice:
         self._annotations = 0
         self._images = 0
         self.usage = Usage()
+        self.end: Finished | None = None
         self.finish_reason = ""
-        self.broken = False
 
-    def delta(self, event: Event) -> Delta | None:
-        """Return what `event` adds to the message, if anything."""
+    @property
+    def broken(self) -> bool:
+        """Whether the upstream gave up before it had said anything: such an answer may not pass as one."""
+        return self.end is not None and self.end.reason == "failed" and not self._said
+
+    def deltas(self, events: Iterable[Event]) -> list[Delta]:
+        """Return what `events` add to the message, in one delta each.
+
+        Citations side by side share one: the Node SDK's accumulator keeps the last delta's annotations only.
+        """
+        deltas: list[Delta] = []
+        for event in events:
+            delta = self._delta(event)
+            if delta is None:
+                continue
+            if delta.annotations and deltas and deltas[-1].annotations:
+                deltas[-1].annotations += delta.annotations
+            else:
+                deltas.append(delta)
+        return deltas
+
+    def _delta(self, event: Event) -> Delta | None:
         match event:
             case TextDelta(text):
                 return self._text(text)
@@ -161,17 +178,17 @@ class Choice:
         return Delta(annotations=[Annotation(index, URLCitation(source.start, source.end, source.title, source.url))])
 
     def _finish(self, end: Finished) -> Delta | None:
-        self.broken = end.reason == "failed" and not self._said
+        self.end = end
         self.finish_reason = self._openai_reason(end.reason)
         if end.reason == "content_filter" and not self._said:
-            return Delta(refusal=end.message or NOTHING_SAID)
+            return Delta(refusal=end.message or WITHHELD)
         return None
 
     def _openai_reason(self, reason: str) -> str:
         """An answer with calls that ended by itself asks for them to be made; one that broke off half-said is a `stop`."""
         if reason in ("length", "content_filter"):
             return reason
-        if not self._calls:
+        if reason == "failed" or not self._calls:
             return "stop"
         return "function_call" if self._legacy else "tool_calls"
 

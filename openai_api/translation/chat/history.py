@@ -18,6 +18,7 @@ UNPARSED = "_unparsed"
 CUSTOM_INPUT = "input"
 """A custom tool takes free text; for Gemini it is a function of this one string."""
 
+_NOTHING = Text("")
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -139,9 +140,6 @@ class History:
             return {}
         check_depth(arguments, param)
         return arguments
-
-
-_NOTHING = Text("")
 
 
 def _called_name(call: wire.ToolCall, where: str) -> str:

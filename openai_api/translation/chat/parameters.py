@@ -63,20 +63,17 @@ def read_google(body: wire.Body, notices: list[Notice]) -> wire.GoogleOptions:
     nested = extra.pop("google", None)
     notices += [Notice(f"extra_body.{field}", "unknown") for field in extra]
     sources = (body, _convert(body.google, "google", notices), _convert(nested, "extra_body.google", notices))
-    merged = {}
-    for field in _GOOGLE_OPTIONS:
-        merged[field] = next((value for source in sources if (value := getattr(source, field)) is not None), None)
-    return wire.GoogleOptions(**merged)
+    given = ((field, getattr(source, field)) for source in reversed(sources) for field in _GOOGLE_OPTIONS)
+    return wire.GoogleOptions(**{field: value for field, value in given if value is not None})
 
 
 def _convert(raw: Any, where: str, notices: list[Notice]) -> wire.GoogleOptions:
-    if not isinstance(raw, dict):
-        raw = {} if raw is None else raw
-    else:
+    if isinstance(raw, dict):
+        check_depth(raw, where)
         raw = _snake_keys(raw)
         notices += [Notice(f"{where}.{field}", "unknown") for field in raw if field not in _GOOGLE_OPTIONS]
     try:
-        return msgspec.convert(raw, wire.GoogleOptions)
+        return msgspec.convert({} if raw is None else raw, wire.GoogleOptions)
     except msgspec.ValidationError as error:
         raise mismatch(error, where) from error
 

@@ -44,7 +44,7 @@ def read_request(body: bytes) -> ChatRequest:
         stream=bool(asked.stream),
         include_usage=bool(asked.stream_options and asked.stream_options.include_usage),
         choices=asked.n or 1,
-        legacy_functions=bool(asked.functions) or asked.function_call is not None,
+        legacy_functions=bool(asked.functions) or (asked.function_call is not None and not asked.tools),
         custom_tools=tools.custom_names(asked.tools) if asked.tools else frozenset(),
         notices=tuple(notices),
     )

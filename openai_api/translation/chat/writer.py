@@ -65,16 +65,16 @@ class Writer:
         if self._closed:
             return b""
         choice, head, tail = self._choices[index], self._heads[index], self._tail
+        ended = choice.end is not None
         written = [] if self._opened else self._open()
-        for event in events:
-            delta = choice.delta(event)
-            if delta is not None:
-                written += (head, _encode(delta), tail)
-            if isinstance(event, Finished):
-                if choice.broken:
-                    return b"".join(written) + self.error(_broken(event))
-                written += (head, b'{},"logprobs":null,"finish_reason":"', choice.finish_reason.encode(), b'"}]', self._usage)
+        for delta in choice.deltas(events):
+            written += (head, _encode(delta), tail)
+        if choice.end and not ended:
+            written.append(self.error(_broken(choice.end)) if choice.broken else self._last_chunk(choice, head))
         return b"".join(written)
+
+    def _last_chunk(self, choice: Choice, head: bytes) -> bytes:
+        return b'%b{},"logprobs":null,"finish_reason":%b}]%b' % (head, _encode(choice.finish_reason), self._usage)
 
     def _open(self) -> list[bytes]:
         """Give every choice its role at once: the Python SDK takes a choice's place from the order of first appearance."""
@@ -85,8 +85,8 @@ class Writer:
         """Write the usage, if asked for, and the end."""
         if self._closed:
             return b""
-        if not all(choice.finish_reason for choice in self._choices):
-            return self.error(UpstreamBroken("The upstream's answer broke off."))
+        if any(choice.end is None for choice in self._choices):
+            return self.error(_broken(None))
         self._closed = True
         if not self._request.include_usage:
             return _DONE
@@ -106,17 +106,14 @@ class Writer:
         return _encode(_Completion(self._id, "chat.completion", self._created, self._model, choices, usage))
 
     def _collected(self, index: int, events: Iterable[Event]) -> _Choice:
-        choice, deltas = self._choices[index], []
-        for event in events:
-            delta = choice.delta(event)
-            if delta is not None:
-                deltas.append(delta)
-            if isinstance(event, Finished) and choice.broken:
-                raise _broken(event)
-        if not choice.finish_reason:
-            raise UpstreamBroken("The upstream's answer broke off.")
+        choice = self._choices[index]
+        deltas = choice.deltas(events)
+        if choice.end is None or choice.broken:
+            raise _broken(choice.end)
         return _Choice(index, joined(deltas), choice.finish_reason)
 
 
-def _broken(end: Finished) -> UpstreamBroken:
+def _broken(end: Finished | None) -> UpstreamBroken:
+    if end is None:
+        return UpstreamBroken("The upstream's answer broke off.")
     return UpstreamBroken(f"The upstream gave up on its answer: {end.message or end.native or 'no reason given'}.")
