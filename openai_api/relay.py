@@ -122,11 +122,10 @@ class Relay:
     async def _rest_of(self, call: "_Call") -> AsyncGenerator[list[Event], None]:
         try:
             while not call.ended:
-                left = self.trace.started + self._limits.deadline - time.monotonic()
-                if left <= 0:
-                    raise self._too_late()
-                yield await call.read(silence=min(left, self._limits.silence))
+                yield await call.read(silence=min(self._time_left(), self._limits.silence))
         except UpstreamRefused as refused:
+            if self._time_left() <= 0:  # Our own limit: the upstream is not to blame.
+                raise self._too_late() from refused
             self._report(call.lease, refused.refusal)
             raise UpstreamBroken(f"The answer broke off: {refused.refusal.message}") from refused
         self._pool.report(call.lease, Outcome.SERVED, at=self._clock())
@@ -169,6 +168,9 @@ class Relay:
         """Seconds: exponential, with jitter so that many requests do not come back together."""
         longest = min(self._limits.retry_delay * 2 ** (self._failures - 1), LONGEST_BACKOFF)
         return float(longest * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+
+    def _time_left(self) -> float:
+        return self.trace.started + self._limits.deadline - time.monotonic()
 
     def _too_late(self) -> GatewayError:
         return DeadlineExceeded(f"No complete answer came within {self._limits.deadline:g} seconds (TIMEOUT of this Castor).")

@@ -1,0 +1,206 @@
+import asyncio
+
+import pytest
+
+from credentials.health import Outcome, Reason
+from openai_api.errors import (
+    DeadlineExceeded,
+    ModelNotFound,
+    NoCredential,
+    QuotaExhausted,
+    UpstreamBroken,
+    UpstreamRefusal,
+    UpstreamUnavailable,
+)
+from openai_api.translation.events import Finished, TextDelta, ThoughtDelta, UsageReport
+from tests.api.upstreams import GOOD, SILENCE, ScriptedUpstream, read_all, refusal, relay_of
+from tests.credentials.pools import FLASH, key, pool_of
+
+ANSWER = [event for batch in GOOD for event in batch]
+EMPTY = [[Finished("stop", "STOP")]]
+BOTH = pytest.mark.parametrize("whole", [False, True], ids=["stream", "whole"])
+
+
+@BOTH
+async def test_an_answer_comes_through_as_it_was_given(whole):
+    pool = pool_of(key(1))
+    upstream = ScriptedUpstream(GOOD)
+    assert await read_all(relay_of(pool, upstream, whole=whole)) == ANSWER
+    assert pool.in_flight == {}
+    assert upstream.closed == 1
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "fault",
+    [
+        [refusal(Outcome.UPSTREAM_FAILED)],
+        [refusal(Outcome.DAY_QUOTA, status=429)],
+        [refusal(Outcome.MINUTE_QUOTA, status=429)],
+        [refusal(Outcome.NOT_ENTITLED, status=429)],
+        [refusal(Outcome.THROTTLED, status=429)],
+        [refusal(Outcome.KEY_REJECTED, status=400)],
+        [refusal(Outcome.KEY_LEAKED, status=403)],
+        [refusal(Outcome.MODEL_ABSENT, status=404)],
+        [refusal(Outcome.UNEXPLAINED, status=418)],
+        EMPTY,
+        [],
+        [[Finished("failed", "MALFORMED_FUNCTION_CALL")]],
+    ],
+    ids=str,
+)
+async def test_another_credential_answers_before_the_first_token(fault, whole):
+    upstream = ScriptedUpstream(fault, GOOD)
+    assert await read_all(relay_of(pool_of(key(1), key(2)), upstream, whole=whole)) == ANSWER
+    assert upstream.asked == [1, 2]
+
+
+@BOTH
+async def test_the_requests_own_fault_is_told_at_once_and_blames_nobody(whole):
+    pool = pool_of(key(1), key(2))
+    upstream = ScriptedUpstream([refusal(Outcome.REQUEST_REFUSED, status=400)])
+    with pytest.raises(UpstreamRefusal, match="it was request_refused") as caught:
+        await read_all(relay_of(pool, upstream, whole=whole))
+    assert caught.value.status == 400
+    assert upstream.asked == [1]
+    assert pool.rests == {}
+
+
+async def test_a_stream_that_breaks_off_after_its_first_token_is_never_restarted():
+    pool = pool_of(key(1), key(2))
+    upstream = ScriptedUpstream([GOOD[0], refusal(Outcome.UPSTREAM_FAILED)], GOOD)
+    with pytest.raises(UpstreamBroken):
+        await read_all(relay_of(pool, upstream))
+    assert upstream.asked == [1]
+    assert pool.rests["key:1", FLASH].strikes == 1
+    assert pool.in_flight == {}
+
+
+async def test_a_whole_answer_that_breaks_off_is_asked_for_again_as_nothing_of_it_was_promised():
+    upstream = ScriptedUpstream([GOOD[0], refusal(Outcome.UPSTREAM_FAILED)], GOOD)
+    assert await read_all(relay_of(pool_of(key(1), key(2)), upstream, whole=True)) == ANSWER
+
+
+async def test_a_model_that_spoils_its_answer_after_the_first_token_is_an_error_not_an_end():
+    upstream = ScriptedUpstream([GOOD[0], [Finished("failed", "MALFORMED_FUNCTION_CALL")]])
+    with pytest.raises(UpstreamBroken, match="MALFORMED_FUNCTION_CALL"):
+        await read_all(relay_of(pool_of(key(1)), upstream))
+
+
+@pytest.mark.parametrize("end", [Finished("length", "MAX_TOKENS"), Finished("content_filter", "SAFETY")])
+async def test_a_limit_or_a_refusal_is_an_answer_even_without_a_word(end):
+    assert await read_all(relay_of(pool_of(key(1)), ScriptedUpstream([[end]]))) == [end]
+
+
+async def test_thoughts_alone_are_no_whole_answer():
+    upstream = ScriptedUpstream([[ThoughtDelta("hm")], [Finished("stop", "STOP")]], GOOD)
+    assert await read_all(relay_of(pool_of(key(1), key(2)), upstream, whole=True)) == ANSWER
+
+
+async def test_the_only_credential_is_asked_again_after_a_passing_fault():
+    upstream = ScriptedUpstream([refusal(Outcome.UPSTREAM_FAILED)], EMPTY, GOOD)
+    relay = relay_of(pool_of(key(1)), upstream)
+    assert await read_all(relay) == ANSWER
+    assert relay.trace.attempts == 3
+
+
+async def test_passing_faults_are_retried_no_more_often_than_allowed():
+    upstream = ScriptedUpstream(*[[refusal(Outcome.UPSTREAM_FAILED)]] * 9)
+    with pytest.raises(UpstreamUnavailable):
+        await read_all(relay_of(pool_of(*(key(number) for number in range(9))), upstream, retries=2))
+    assert len(upstream.asked) == 3
+
+
+async def test_dead_and_spent_credentials_do_not_count_as_retries():
+    spent = [[refusal(Outcome.DAY_QUOTA, status=429)]] * 5 + [[refusal(Outcome.KEY_LEAKED, status=403)]] * 5
+    upstream = ScriptedUpstream(*spent, GOOD)
+    assert await read_all(relay_of(pool_of(*(key(number) for number in range(11))), upstream, retries=2)) == ANSWER
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "error", "reason"),
+    [
+        (Outcome.MINUTE_QUOTA, 429, QuotaExhausted, Reason.MINUTE_QUOTA),
+        (Outcome.DAY_QUOTA, 429, QuotaExhausted, Reason.DAY_QUOTA),
+        (Outcome.OUT_OF_CREDIT, 402, QuotaExhausted, Reason.OUT_OF_CREDIT),
+        (Outcome.KEY_REJECTED, 400, NoCredential, Reason.KEY_REJECTED),
+        (Outcome.MODEL_ABSENT, 404, ModelNotFound, Reason.MODEL_ABSENT),
+    ],
+)
+async def test_what_the_caller_is_told_when_the_last_credential_is_gone(outcome, status, error, reason):
+    pool = pool_of(key(1))
+    with pytest.raises(error):
+        await read_all(relay_of(pool, ScriptedUpstream([refusal(outcome, status=status, retry_after=7)])))
+    assert [rest.reason for rest in pool.rests.values()] == [reason]
+    upstream = ScriptedUpstream()
+    with pytest.raises(error):
+        await read_all(relay_of(pool, upstream))
+    assert upstream.asked == []
+
+
+async def test_the_caller_is_told_when_to_come_back():
+    pool = pool_of(key(1))
+    with pytest.raises(QuotaExhausted) as caught:
+        await read_all(relay_of(pool, ScriptedUpstream([refusal(Outcome.MINUTE_QUOTA, status=429, retry_after=40)])))
+    assert 39 <= caught.value.retry_after <= 40
+
+
+async def test_without_any_credential_the_caller_is_told_where_to_add_one():
+    with pytest.raises(NoCredential, match="/admin/"):
+        await read_all(relay_of(pool_of(), ScriptedUpstream()))
+
+
+async def test_a_request_waits_for_a_credential_that_is_only_busy():
+    pool = pool_of(key(1, max_concurrent=1))
+    first = relay_of(pool, ScriptedUpstream(GOOD))
+    await first.open()
+    second = asyncio.create_task(read_all(relay_of(pool, ScriptedUpstream(GOOD))))
+    await asyncio.sleep(0)
+    assert not second.done()
+    await first.close()
+    assert await asyncio.wait_for(second, 5) == ANSWER
+
+
+@BOTH
+async def test_an_upstream_that_falls_silent_is_given_up_and_another_is_asked(whole):
+    upstream = ScriptedUpstream([SILENCE], GOOD)
+    assert await read_all(relay_of(pool_of(key(1), key(2)), upstream, whole=whole, silence=0.01)) == ANSWER
+    assert upstream.closed == 2
+
+
+async def test_a_stream_that_falls_silent_ends_in_an_error():
+    with pytest.raises(UpstreamBroken, match="nothing for too long"):
+        await read_all(relay_of(pool_of(key(1)), ScriptedUpstream([GOOD[0], SILENCE]), silence=0.01))
+
+
+async def test_the_deadline_holds_before_the_first_token_and_after_it():
+    pool = pool_of(key(1))
+    for script in ([SILENCE], [GOOD[0], SILENCE]):
+        with pytest.raises(DeadlineExceeded):
+            await read_all(relay_of(pool, ScriptedUpstream(script), deadline=0.02))
+        assert (pool.in_flight, pool.rests) == ({}, {})
+
+
+async def test_a_caller_who_leaves_closes_the_call_and_gives_the_credential_back():
+    pool, upstream = pool_of(key(1)), ScriptedUpstream([GOOD[0], SILENCE])
+    reading = asyncio.create_task(read_all(relay_of(pool, upstream)))
+    while not upstream.asked:
+        await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert (upstream.closed, pool.in_flight, pool.rests) == (1, {}, {})
+
+
+@BOTH
+async def test_an_answer_is_cut_at_a_stop_that_the_upstream_does_not_know_and_the_call_is_closed(whole):
+    upstream = ScriptedUpstream([[TextDelta("one T")], [TextDelta("WO three")], SILENCE])
+    events = await read_all(relay_of(pool_of(key(1)), upstream, whole=whole, stops=("TWO",)))
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "one "
+    assert [event.reason for event in events if isinstance(event, Finished)] == ["stop"]
+    assert upstream.closed == 1
+
+
+async def test_usage_is_passed_on():
+    events = await read_all(relay_of(pool_of(key(1)), ScriptedUpstream(GOOD)))
+    assert [event.usage.total for event in events if isinstance(event, UsageReport)] == [3]

@@ -1,0 +1,94 @@
+import pytest
+
+from openai_api import signatures
+from openai_api.signatures import MOST_BYTES, Kept, SignatureStore
+from openai_api.translation.conversation import Conversation, Text, ToolCall, ToolResult, Turn
+
+FLASH, LITE = "gemini-3.8-flash", "gemini-3.5-flash-lite"
+
+
+def conversation(*calls: ToolCall, model=FLASH) -> Conversation:
+    results = tuple(ToolResult(call_id=call.id, name=call.name, output="ok") for call in calls)
+    return Conversation(model=model, turns=(Turn("user", (Text("hi"),)), Turn("model", calls), Turn("tool", results)))
+
+
+def call(id="call_1", signature="") -> ToolCall:
+    return ToolCall(id=id, name="look", arguments={}, signature=signature)
+
+
+class Database:
+    """Stands in for the table; counts how often it is asked."""
+
+    def __init__(self, rows=None):
+        self.rows = rows or {}
+        self.asked = []
+
+    async def look_up(self, owner, call_ids):
+        self.asked.append((owner, call_ids))
+        return {key: kept for key, kept in self.rows.items() if key[0] == owner and key[1] in call_ids}
+
+
+async def restored(store, owner, *calls, model=FLASH) -> list[str]:
+    whole = await store.restore(conversation(*calls, model=model), owner)
+    return [part.signature for turn in whole.turns for part in turn.parts if isinstance(part, ToolCall)]
+
+
+async def test_a_signature_that_the_client_dropped_is_restored_from_memory():
+    database = Database()
+    store = SignatureStore(database.look_up)
+    store.remember(1, "call_1", model=FLASH, signature="sig")
+    assert await restored(store, 1, call()) == ["sig"]
+    assert database.asked == []
+
+
+async def test_another_process_finds_it_in_the_database_and_asks_only_once():
+    database = Database({(1, "call_1"): Kept(FLASH, "sig")})
+    store = SignatureStore(database.look_up)
+    assert await restored(store, 1, call()) == ["sig"]
+    assert await restored(store, 1, call()) == ["sig"]
+    assert database.asked == [(1, ["call_1"])]
+
+
+async def test_nobody_gets_the_signatures_of_another_owner():
+    database = Database({(1, "call_1"): Kept(FLASH, "sig")})
+    store = SignatureStore(database.look_up)
+    store.remember(1, "call_2", model=FLASH, signature="sig")
+    assert await restored(store, 2, call("call_1"), call("call_2")) == ["", ""]
+
+
+async def test_a_signature_of_another_model_is_taken_off_even_if_the_client_kept_it():
+    store = SignatureStore(Database().look_up)
+    store.remember(1, "call_1", model=FLASH, signature="sig")
+    assert await restored(store, 1, call(signature="sig"), model=LITE) == [""]
+
+
+async def test_a_signature_that_the_client_kept_is_left_alone():
+    database = Database()
+    assert await restored(SignatureStore(database.look_up), 1, call(signature="own")) == ["own"]
+    assert database.asked == []
+
+
+async def test_the_database_is_not_asked_for_turns_that_are_over():
+    database = Database()
+    over = conversation(call())
+    later = Conversation(model=FLASH, turns=(*over.turns, Turn("model", (Text("done"),)), Turn("user", (Text("next"),))))
+    await SignatureStore(database.look_up).restore(later, 1)
+    assert database.asked == []
+
+
+async def test_the_memory_is_bounded_and_forgets_the_oldest():
+    store = SignatureStore(Database().look_up)
+    big = "x" * (MOST_BYTES // 3)
+    for number in range(4):
+        store.remember(1, f"call_{number}", model=FLASH, signature=big)
+    assert await restored(store, 1, *(call(f"call_{number}") for number in range(4))) == ["", "", big, big]
+
+
+@pytest.mark.django_db
+def test_signatures_are_saved_and_found_again_until_they_expire(owner, settings):
+    signatures.save({(owner.pk, "call_1"): Kept(FLASH, "sig"), (999, "call_2"): Kept(FLASH, "of nobody")})
+    signatures.save({(owner.pk, "call_1"): Kept(FLASH, "newer")})
+    assert signatures.look_up(owner.pk, ["call_1", "call_2"]) == {(owner.pk, "call_1"): Kept(FLASH, "newer")}
+    settings.SIGNATURE_DAYS = -1
+    signatures.save({(owner.pk, "call_1"): Kept(FLASH, "old")})
+    assert signatures.look_up(owner.pk, ["call_1"]) == {}

@@ -1,0 +1,55 @@
+"""An upstream on plain memory: each attempt follows a script."""
+
+import asyncio
+
+from credentials.health import Outcome
+from openai_api.relay import Limits, Relay
+from openai_api.translation.events import Finished, TextDelta, Usage, UsageReport
+from openai_api.upstream.base import Prepared, UpstreamRefused
+from openai_api.upstream.refusals import Refusal
+from tests.credentials.pools import FLASH, KEYS
+
+GOOD = [[TextDelta("Hel")], [TextDelta("lo"), UsageReport(Usage(prompt=1, completion=2, total=3)), Finished("stop", "STOP")]]
+SILENCE = "silence"
+
+
+def refusal(outcome: Outcome, *, status: int = 503, retry_after: float | None = None) -> UpstreamRefused:
+    return UpstreamRefused(Refusal(outcome=outcome, status=status, message=f"it was {outcome}", retry_after=retry_after))
+
+
+class ScriptedUpstream:
+    """`scripts` are what the attempts meet, in order: lists of batches, with an exception or SILENCE among them."""
+
+    kinds = KEYS
+
+    def __init__(self, *scripts) -> None:
+        self.scripts = list(scripts)
+        self.asked: list[int] = []
+        self.closed = 0
+
+    async def ask(self, prepared, entry, *, new_call_id):
+        self.asked.append(entry.id)
+        try:
+            for step in self.scripts.pop(0):
+                if isinstance(step, Exception):
+                    raise step
+                if step == SILENCE:
+                    await asyncio.Event().wait()
+                yield step
+        finally:
+            self.closed += 1
+
+
+def relay_of(pool, upstream, *, whole=False, stops=(), **limits) -> Relay:
+    limits.setdefault("retry_delay", 0.001)
+    prepared = Prepared(model=FLASH, body=b"{}", stops=stops)
+    return Relay(pool, upstream, prepared, whole=whole, limits=Limits(**limits), new_call_id=lambda: "call_1")
+
+
+async def read_all(relay: Relay) -> list:
+    """Everything that the caller would see, from opening to closing."""
+    try:
+        await relay.open()
+        return [event async for batch in relay.events() for event in batch]
+    finally:
+        await relay.close()
