@@ -13,6 +13,7 @@ from .wire import PART_TYPES, ROLES
 MAX_DEPTH = 100
 """Levels of nesting taken in a schema or in a call's arguments; all later code may recurse over them."""
 
+_CONTAINERS = (dict, list)
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 _MISTYPED = re.compile(r"Expected `(.+)`, got `(.+)`")
 _UNSUPPORTED = re.compile(r"Invalid value (.+)", re.DOTALL)
@@ -77,12 +78,11 @@ def check_range(value: float | None, low: float, high: float, param: str) -> Non
 
 
 def check_depth(value: dict[str, Any] | None, param: str) -> None:
-    if value and _deeper_than(MAX_DEPTH, value):
-        raise InvalidRequest(f"'{param}' is nested more than {MAX_DEPTH} levels deep.", param=param)
-
-
-def _deeper_than(levels: int, value: dict[str, Any] | list[Any]) -> bool:
-    if levels == 0:
-        return True
-    children = value.values() if isinstance(value, dict) else value
-    return any(_deeper_than(levels - 1, child) for child in children if isinstance(child, dict | list))
+    """Refuse JSON of more than MAX_DEPTH levels; looked at level by level, so that the check itself needs no depth."""
+    level: list[Any] = [value] if value else []
+    for _ in range(MAX_DEPTH):
+        children = [one for holder in level for one in (holder.values() if type(holder) is dict else holder)]
+        level = [child for child in children if type(child) in _CONTAINERS]
+        if not level:
+            return
+    raise InvalidRequest(f"'{param}' is nested more than {MAX_DEPTH} levels deep.", param=param)
