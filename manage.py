@@ -6,7 +6,7 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
-from django.db.utils import DatabaseError
+from django.db.utils import OperationalError, ProgrammingError
 
 
 def main() -> int:
@@ -16,7 +16,7 @@ def main() -> int:
     except ImproperlyConfigured as error:
         print(error, file=sys.stderr)
         return 1
-    except DatabaseError as error:
+    except (OperationalError, ProgrammingError) as error:  # unreachable, or without our tables
         reason = str(error).strip().split("\n")[0]
         print(f"The database cannot be used: {reason}. Look at DATABASE_URL, and run: manage.py migrate", file=sys.stderr)
         return 1

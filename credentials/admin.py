@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
 from django.utils.timezone import now
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
@@ -20,9 +21,10 @@ from credentials.health import Reason, State
 from credentials.models import ApiKey, ClientToken, KeyHealth, ModelAlias, PoolVersion, ServedModel
 from credentials.paste import paste_view
 from credentials.signals import request_check
-from credentials.status import DISABLED, SHOWN, describe_return, shown_as, status_of
+from credentials.status import DISABLED, SHOWN, describe_return, describe_span, shown_as, status_of
 
 admin.site.index_template = "credentials/index.html"
+admin.site.index_title = "Overview"
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
@@ -95,14 +97,15 @@ class ServedModelInline(ReadOnlyInline):
 class ApiKeyAdmin(ModelAdmin):
     form = ApiKeyForm
     inlines = (KeyHealthInline, ServedModelInline)
-    list_display = ("name", "state_chip", "why", "project", "priority", "weight", "last_used_at")
+    list_display = ("name", "state_chip", "why", "project", "priority", "weight", "last_used")
     list_filter = (StateFilter, "reason", UsedFilter)
     search_fields = ("label", "masked", "project", "notes")
     search_help_text = "Label, ends of the key, project or notes"
     ordering = ("-priority", "pk")
     list_per_page = 50
+    list_fullwidth = True
     show_full_result_count = False
-    list_before_template = "credentials/first_key.html"
+    change_list_template = "credentials/key_list.html"
     actions_list = ("paste_keys",)
     actions = ("enable", "disable", "return_to_service", "check_now")
     actions_submit_line = ("save_and_check",)
@@ -122,9 +125,10 @@ class ApiKeyAdmin(ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"pool_is_empty": not ApiKey.objects.exists()} | (extra_context or {}))
 
-    @display(description="key", header=True, ordering="label")
-    def name(self, key: ApiKey) -> tuple[str, str]:
-        return (key.label, key.masked) if key.label else (key.masked, "")
+    @display(description="key", ordering="label")
+    def name(self, key: ApiKey) -> str:
+        masked = format_html('<span class="text-font-subtle-light dark:text-font-subtle-dark">{}</span>', key.masked)
+        return format_html('<span style="white-space: nowrap">{}<br>{}</span>', key.label, masked) if key.label else key.masked
 
     @display(description="state", ordering="state", label=_COLOURS)
     def state_chip(self, key: ApiKey) -> tuple[str, str]:
@@ -139,6 +143,10 @@ class ApiKeyAdmin(ModelAdmin):
             return " · ".join(filter(None, (status.reason, status.returns)))
         resting = [rest.model for rest in key.health.all() if rest.model and (rest.until is None or rest.until > at)]
         return f"rests for {_some(resting)}" if resting and key.enabled else ""
+
+    @display(description="last used", ordering="last_used_at", empty_value="never")
+    def last_used(self, key: ApiKey) -> str | None:
+        return f"{describe_span(now() - key.last_used_at)} ago" if key.last_used_at else None
 
     @display(description="state")
     def status(self, key: ApiKey) -> str:
@@ -241,12 +249,12 @@ class ClientTokenAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: ClientToken, form: ClientTokenForm, change: bool) -> None:
         if not change:
-            obj.plain = obj.set_plain()  # For the page that answers this very request, and for nothing else.
+            obj.set_plain()
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: ClientToken, post_url_continue: str | None = None) -> HttpResponse:
         """Show the plain token in the answer itself: a message would travel through a cookie or the session table."""
-        page = {"title": "The new token", "opts": self.opts, "token": obj, "base_url": request.build_absolute_uri("/v1")}
+        page = {"title": "The new token", "token": obj, "base_url": request.build_absolute_uri("/v1")}
         context = self.admin_site.each_context(request) | page
         return TemplateResponse(request, "credentials/new_token.html", context, headers={"Cache-Control": "no-store"})
 

@@ -21,6 +21,13 @@ _PROJECT = Credential._meta.get_field("project")
 _LARGEST_FILE = 20 * 1024 * 1024
 
 
+class SecretTextarea(UnfoldAdminTextareaWidget):
+    """Takes secrets and never gives them back, not even when the form has an error elsewhere."""
+
+    def format_value(self, value: str | None) -> str:
+        return ""
+
+
 class ApiKeyForm(forms.ModelForm):
     key = forms.CharField(strip=True, widget=UnfoldAdminPasswordWidget({"autocomplete": "off"}))
 
@@ -55,7 +62,7 @@ class ApiKeyForm(forms.ModelForm):
 class PasteForm(forms.Form):
     keys = forms.CharField(
         required=False,
-        widget=UnfoldAdminTextareaWidget({"rows": 12, "autocomplete": "off", "spellcheck": "false", "autofocus": True}),
+        widget=SecretTextarea({"rows": 12, "autocomplete": "off", "spellcheck": "false", "autofocus": True}),
         help_text="One a line, or between commas, semicolons, quotes or blanks; a JSON list or an .env file does as well.",
     )
     file = forms.FileField(required=False, widget=UnfoldAdminFileFieldWidget(), help_text="The same, as a text file.")
@@ -86,11 +93,11 @@ class PasteForm(forms.Form):
             raise ValidationError("The file is not UTF-8 text.") from error
 
     def clean(self) -> None:
-        if not self.errors and not self.candidates():
+        if self.errors:
+            return
+        self.candidates: list[Candidate] = read_keys(self.cleaned_data["keys"]) + read_keys(self.cleaned_data["file"])
+        if not self.candidates:
             raise ValidationError("There is no key in what you gave. Paste at least one.")
-
-    def candidates(self) -> list[Candidate]:
-        return read_keys(self.cleaned_data["keys"]) + read_keys(self.cleaned_data["file"])
 
 
 class ClientTokenForm(forms.ModelForm):

@@ -82,15 +82,15 @@ class Credential(models.Model):
         super().save(*args, **kwargs)
 
 
-class ApiKeyManager(models.Manager["ApiKey"]):
-    def get_queryset(self):
-        return CredentialQuerySet(self.model, using=self._db).filter(kind=Kind.API_KEY)
+class ApiKeyManager(models.Manager.from_queryset(CredentialQuerySet)):  # type: ignore[misc]  # a class made at run time
+    def get_queryset(self) -> CredentialQuerySet:
+        return super().get_queryset().filter(kind=Kind.API_KEY)
 
 
 class ApiKey(Credential):
     """A key of the Gemini API (AI Studio)."""
 
-    objects = ApiKeyManager()
+    objects = ApiKeyManager()  # type: ignore[misc, assignment]  # Django lets a proxy have a manager of its own.
 
     class Meta:
         proxy = True
@@ -161,6 +161,9 @@ class ClientToken(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
 
+    plain = ""
+    """The plain text, on the very object that became it; the database never has it."""
+
     objects = ClientTokenQuerySet.as_manager()
 
     def __str__(self) -> str:
@@ -180,6 +183,7 @@ class ClientToken(models.Model):
         # A token that somebody chose may be short: then its beginning would give too much of it away.
         self.prefix = plain[: len(crypto.TOKEN_PREFIX) + 5] if plain.startswith(crypto.TOKEN_PREFIX) else plain[:3]
         self.digest = crypto.token_digest(plain)
+        self.plain = plain
         return plain
 
 

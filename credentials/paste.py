@@ -25,13 +25,12 @@ def paste_view(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     form = PasteForm(request.POST or None, request.FILES or None)
     context: dict[str, Any] = {}
     if request.method == "POST" and form.is_valid():
-        report = examine(form.candidates())
+        report = examine(form.candidates)
         imported = "import" in request.POST
         if imported:
             _take_in(report, form.cleaned_data)
-        form = PasteForm(initial={name: form.cleaned_data[name] for name in ("project", "priority")})
         context = {"report": report, "table": _table(report), "imported": imported}
-    page = {"title": "Paste keys", "opts": model_admin.opts, "form": form, "errors": form.errors, "most_rows": _MOST_ROWS}
+    page = {"title": "Paste keys", "form": form, "most_rows": _MOST_ROWS}
     return TemplateResponse(request, "credentials/paste.html", model_admin.admin_site.each_context(request) | page | context)
 
 

@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.db.models import Q
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
@@ -26,24 +27,14 @@ class ResultFilter(admin.SimpleListFilter):
 
 @admin.register(UsageRecord)
 class UsageRecordAdmin(ModelAdmin):
-    list_display = (
-        "started_at",
-        "owner",
-        "models",
-        "result",
-        "tokens",
-        "first_token",
-        "total",
-        "attempts",
-        "credential_label",
-        "stream",
-    )
+    list_display = ("started_at", "owner", "models", "result", "tokens", "times", "credential_label", "attempts")
     list_filter = (ResultFilter, "stream", "owner")
     list_select_related = ("owner",)
     search_fields = ("request_id__startswith", "model_asked", "model_served", "credential_label", "error")
     date_hierarchy = "started_at"
     ordering = ("-started_at",)
     list_per_page = 50
+    list_fullwidth = True
     show_full_result_count = False
 
     def has_add_permission(self, request):
@@ -59,7 +50,7 @@ class UsageRecordAdmin(ModelAdmin):
     def models(self, record: UsageRecord) -> str:
         if record.model_served in ("", record.model_asked):
             return record.model_asked
-        return f"{record.model_asked} → {record.model_served}"
+        return format_html('<span style="white-space: nowrap">{} →<br>{}</span>', record.model_asked, record.model_served)
 
     @display(description="result", ordering="status", label={"answered": "success", "refused": "warning", "failed": "danger"})
     def result(self, record: UsageRecord) -> tuple[str, str]:
@@ -72,10 +63,7 @@ class UsageRecordAdmin(ModelAdmin):
     def tokens(self, record: UsageRecord) -> str:
         return f"{record.prompt_tokens:,} / {record.completion_tokens:,}"
 
-    @display(description="first token", ordering="first_token_ms")
-    def first_token(self, record: UsageRecord) -> str:
-        return "-" if record.first_token_ms is None else f"{record.first_token_ms:,.0f} ms"
-
-    @display(description="total", ordering="total_ms")
-    def total(self, record: UsageRecord) -> str:
-        return f"{record.total_ms:,.0f} ms"
+    @display(description="first token / total, ms", ordering="total_ms")
+    def times(self, record: UsageRecord) -> str:
+        first = "-" if record.first_token_ms is None else f"{record.first_token_ms:,.0f}"
+        return f"{first} / {record.total_ms:,.0f}"

@@ -47,4 +47,4 @@ def forget_old_usage() -> None:
 def check_soon(credential_ids: Iterable[int]) -> None:
     """Have credentials checked in the background: one task each, so that one that hangs cannot delay the rest."""
     for credential_id in credential_ids:
-        check_credential.apply_async([credential_id], expires=_ROUND)
+        check_credential.apply_async((credential_id,), expires=_ROUND)

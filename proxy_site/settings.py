@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from proxy_site.environment import Env, kept_secrets
@@ -179,11 +180,13 @@ def _navigation_item(title: str, icon: str, view: str, permission: str) -> dict[
     return {"title": title, "icon": icon, "link": reverse_lazy(view), "permission": allowed}
 
 
+FORMAT_MODULE_PATH = "proxy_site.formats"
 UNFOLD = {
     "SITE_TITLE": "Castor",
     "SITE_HEADER": "Castor",
     "SITE_SYMBOL": "hub",
     "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("credentials/favicon.svg")}],
     "DASHBOARD_CALLBACK": "credentials.dashboard.overview",
     "SIDEBAR": {"navigation": [{"items": [_navigation_item(*page) for page in _PAGES]}]},
 }

@@ -15,6 +15,7 @@ _LEAKING = re.compile(
 for name in [name for name in os.environ if _LEAKING.fullmatch(name)]:
     del os.environ[name]
 os.environ["CASTOR_VAR"] = _var = tempfile.mkdtemp(prefix="castor-tests-")
+os.mkdir(f"{_var}/static")  # WhiteNoise warns where it finds none.
 atexit.register(shutil.rmtree, _var, ignore_errors=True)
 os.environ["CASTOR_ENV_FILE"] = os.devnull
 # Nobody listens there: a test that wants Google starts the simulator.

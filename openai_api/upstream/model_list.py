@@ -14,6 +14,7 @@ from openai_api.upstream.refusals import Refusal, read_refusal
 
 _SECONDS = 30.0
 """For one whole listing, however slowly it trickles in."""
+_PAGE_SIZE = "1000"  # the most that Google allows
 _MOST_PAGES = 20
 _MOST_BYTES = 20 * 1024 * 1024
 
@@ -54,7 +55,7 @@ def list_models(client: httpx.Client, secret: str) -> list[ListedModel]:
 
 
 def _get_page(client: httpx.Client, secret: str, page_token: str, deadline: float) -> _Page:
-    query = {"pageSize": "1000"} | ({"pageToken": page_token} if page_token else {})
+    query = {"pageSize": _PAGE_SIZE} | ({"pageToken": page_token} if page_token else {})
     try:
         with client.stream("GET", "/v1beta/models", params=query, headers={"x-goog-api-key": secret}) as response:
             body = _read_bounded(response, deadline)
