@@ -152,6 +152,11 @@ def test_old_functions(choice, read_as):
     assert not request.conversation.parallel_tool_calls
 
 
+@pytest.mark.parametrize(("fields", "old"), [({}, True), ({"tools": [LOOK]}, False)])
+def test_a_function_call_parameter_alone_marks_an_old_client_unless_it_has_tools(fields, old):
+    assert read(function_call="auto", **fields).legacy_functions is old
+
+
 CONFIG = {"thinking_level": "LOW", "include_thoughts": True}
 
 
@@ -162,6 +167,7 @@ CONFIG = {"thinking_level": "LOW", "include_thoughts": True}
         ({"reasoning_effort": "none"}, Thinking(effort="none")),
         ({"reasoning_effort": "low", "include_thoughts": True}, Thinking(effort="low", include=True)),
         ({"reasoning": {"effort": "max"}}, Thinking(effort="max")),
+        ({"reasoning": {"effort": "low", "max_tokens": 2000}}, Thinking(effort="low")),
         ({"reasoning": {"max_tokens": 2000, "exclude": True}}, Thinking(budget=2000, include=False)),
         ({"reasoning": {"enabled": False}}, Thinking(effort="none")),
         ({"reasoning_effort": "low", "reasoning": {"effort": "high"}}, Thinking(effort="low")),

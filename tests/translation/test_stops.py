@@ -94,10 +94,11 @@ def test_usage_passes_while_text_is_held():
 
 
 def test_citations_follow_the_text_that_they_cite():
-    early, late = Citation(0, 2, "a", "http://a"), Citation(3, 5, "b", "http://b")
+    early, late = Citation(0, 2, "a", "http://a"), Citation(3, 7, "b", "http://b")
     stop_filter = StopFilter(("STOP",))
     assert stop_filter.feed([TextDelta("hi ST"), early, late]) == [TextDelta("hi "), early]
     assert stop_filter.feed([TextDelta("AY")]) == [TextDelta("STAY"), late]
+    assert stop_filter.feed([END]) == [END]
 
 
 def test_citations_of_text_that_was_cut_are_dropped():
