@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import close_old_connections, connection
+from django.db import close_old_connections, connections
 
 from credentials import store
 from credentials.health import RestRules
@@ -83,7 +83,7 @@ class Gateway:
         await self.fetcher.close()
         self.usage.journal.close()
         await self._sync()
-        await self.in_database(connection.close)
+        await self.in_database(connections.close_all)
         self._database.shutdown()
 
     async def in_database(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -42,7 +42,7 @@ def _configure_standard_library(level: int, before: list[Any], final: list[Any])
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for noisy in ("httpx", "httpcore", "asyncio"):
+    for noisy in ("httpx", "httpcore", "asyncio", "celery"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
 
 

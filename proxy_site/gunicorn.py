@@ -1,0 +1,37 @@
+"""gunicorn's configuration: `gunicorn -c python:proxy_site.gunicorn`."""
+
+import gc
+import os
+from pathlib import Path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
+
+from django.conf import settings
+
+from proxy_site import logs
+
+logs.configure(settings.LOGGING)
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - not for our files: gunicorn's heartbeats, which a busy disk would hold up
+
+wsgi_app = "proxy_site.asgi:application"
+worker_class = "proxy_site.worker.Worker"
+bind = f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"
+workers = settings.WEB_WORKERS
+keepalive = 75  # seconds; longer than the minute after which proxies in front usually hang up, so that they do it first
+backlog = 2048
+logger_class = "proxy_site.worker.Log"
+loglevel = "warning"
+worker_tmp_dir = str(_MEMORY) if os.access(_MEMORY, os.W_OK) else None
+control_socket_disable = True
+
+# A worker that is told to stop first lets its answers end (SHUTDOWN_SECONDS), then writes down what it still holds.
+graceful_timeout = settings.SHUTDOWN_SECONDS + 5
+# It gives no sign of life while it does so, and up to half of this time may have passed since the last one.
+timeout = 2 * graceful_timeout + 30
+
+
+def post_worker_init(_worker) -> None:
+    """What is imported by now stays for good: the garbage collector need not visit it again."""
+    gc.collect()
+    gc.freeze()
