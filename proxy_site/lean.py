@@ -16,6 +16,7 @@ from django.http.response import HttpResponseBase
 from openai_api.errors import BodyTooLarge, GatewayError, Overloaded
 from openai_api.exception_handler import error_response
 from openai_api.streaming import EventStream
+from openai_api.views.base import request_id
 
 
 class ClientGone(Exception):
@@ -36,10 +37,11 @@ class LeanHandler(ASGIHandler):
         self._middleware_chain = convert_exception_to_response(self._get_response_async)  # type: ignore[attr-defined]
 
     async def __call__(self, scope, receive, send) -> None:
-        if self._in_flight >= settings.MAX_IN_FLIGHT:
+        # Whether Castor lives must be told under load above all: what restarts it would else do so then.
+        if self._in_flight >= settings.MAX_IN_FLIGHT and scope["path"].startswith("/v1/"):
             # Said before the body is read: shedding must be cheap, or it sheds nothing.
             error = Overloaded("This Castor has as many requests in flight as it takes. Try again in a moment.", retry_after=1)
-            await _send_whole(error_response(error), send)
+            await _refuse(scope, error, send)
             return
         self._in_flight += 1
         try:
@@ -53,7 +55,7 @@ class LeanHandler(ASGIHandler):
         try:
             body = await _read_body(scope, receive)
         except GatewayError as error:
-            await _send_whole(error_response(error), send)
+            await _refuse(scope, error, send)
             return
         request = ASGIRequest(scope, BytesIO(b""))
         request._body = body  # Where Django keeps a body that has been read; reading it again would copy it.
@@ -110,6 +112,13 @@ async def _read_body(scope, receive) -> bytes:
         chunks.append(chunk)
         more = message.get("more_body", False)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _refuse(scope, error: GatewayError, send) -> None:
+    """Answer without a view: it has not come to that."""
+    response = error_response(error)
+    response["X-Request-ID"] = request_id(ASGIRequest(scope, BytesIO(b"")))
+    await _send_whole(response, send)
 
 
 async def _send_whole(response: HttpResponse, send) -> None:

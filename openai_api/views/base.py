@@ -34,7 +34,7 @@ class GatewayView(APIView):
     """A view whose handlers are coroutines. Authentication, permissions, throttles and error bodies stay DRF's."""
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
-        self.request_id = _request_id(request)
+        self.request_id = request_id(request)
         self.request = request = self.initialize_request(request, *args, **kwargs)
         self.headers: dict[str, str] = {}
         try:
@@ -90,6 +90,6 @@ class GatewayView(APIView):
             response["Access-Control-Max-Age"] = "600"
 
 
-def _request_id(request: HttpRequest) -> str:
+def request_id(request: HttpRequest) -> str:
     given = request.META.get("HTTP_X_REQUEST_ID", "")
     return given if _REQUEST_ID.fullmatch(given) else new_id("req")

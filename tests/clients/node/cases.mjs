@@ -1,0 +1,132 @@
+// The official Node SDK as a client: `node cases.mjs CASE BASE_URL TOKEN` prints what it saw as JSON.
+import OpenAI from "openai";
+import { zodFunction, zodResponseFormat } from "openai/helpers/zod";
+import { z } from "zod";
+
+const [, , name, baseURL, apiKey] = process.argv;
+const client = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
+const model = "gemini-3.8-flash";
+const user = (content) => [{ role: "user", content }];
+
+const Person = z.object({
+  name: z.string(),
+  age: z.number().int().nullable(),
+  mood: z.enum(["good", "bad"]),
+  tags: z.array(z.string()),
+  home: z.union([z.object({ street: z.string() }), z.string()]),
+});
+const Tree = z.object({ value: z.string(), get children() { return z.array(Tree); } });
+
+const weather = {
+  type: "function",
+  function: {
+    name: "get_weather",
+    description: "The weather in a city.",
+    parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
+    parse: JSON.parse,
+    function: ({ city }) => `sunny in ${city}`,
+  },
+};
+const time = {
+  type: "function",
+  function: { name: "get_time", parameters: { type: "object", properties: {} }, function: () => "noon" },
+};
+
+async function failure(promise) {
+  try {
+    await promise;
+  } catch (error) {
+    return { kind: error.constructor.name, status: error.status, code: error.code, param: error.param, requestID: error.requestID };
+  }
+  return null;
+}
+
+async function collected(stream) {
+  const seen = { text: "", roles: [], ends: [], usage: [] };
+  for await (const chunk of stream) {
+    if (chunk.usage) seen.usage.push(chunk.usage.total_tokens);
+    for (const choice of chunk.choices) {
+      seen.text += choice.delta.content ?? "";
+      if (choice.delta.role) seen.roles.push(choice.delta.role);
+      if (choice.finish_reason) seen.ends.push(choice.finish_reason);
+    }
+  }
+  return seen;
+}
+
+const cases = {
+  whole: async () => {
+    const completion = await client.chat.completions.create({ model, messages: user("hello") });
+    return { text: completion.choices[0].message.content, end: completion.choices[0].finish_reason, tokens: completion.usage.total_tokens };
+  },
+
+  stream: async () =>
+    collected(await client.chat.completions.create({ model, messages: user("hello"), stream: true, stream_options: { include_usage: true } })),
+
+  helper: async () => {
+    const runner = client.chat.completions.stream({ model, messages: user("hello") });
+    let text = "";
+    runner.on("content", (delta) => (text += delta));
+    return { text, final: await runner.finalContent(), end: (await runner.finalChatCompletion()).choices[0].finish_reason, streamed: text };
+  },
+
+  tools: async () => {
+    const messages = user('call get_weather {"city": "Paris"} call get_time {}');
+    const runner = client.chat.completions.runTools({ model, messages, tools: [weather, time] });
+    return { text: await runner.finalContent(), roles: runner.messages.map((message) => message.role) };
+  },
+
+  streamed_tools: async () => {
+    const messages = user('call get_weather {"city": "Paris"}');
+    const runner = client.chat.completions.runTools({ model, messages, tools: [weather], stream: true });
+    return { text: await runner.finalContent(), roles: runner.messages.map((message) => message.role) };
+  },
+
+  structured: async () => {
+    const parsed = [];
+    for (const [schema, label] of [[Person, "person"], [Tree, "tree"]]) {
+      const completion = await client.chat.completions.parse({ model, messages: user("x"), response_format: zodResponseFormat(schema, label) });
+      parsed.push(schema.safeParse(completion.choices[0].message.parsed).success);
+    }
+    return parsed;
+  },
+
+  structured_tool: async () => {
+    const tools = [zodFunction({ name: "remember", parameters: Person })];
+    const completion = await client.chat.completions.parse({ model, messages: user("x"), tools, tool_choice: "required" });
+    return Person.safeParse(completion.choices[0].message.tool_calls[0].function.parsed_arguments).success;
+  },
+
+  models: async () => {
+    const names = [];
+    for await (const found of client.models.list()) names.push(found.id);
+    return { names, one: (await client.models.retrieve(model)).id };
+  },
+
+  errors: async () => {
+    const stranger = new OpenAI({ baseURL, apiKey: "sk-nonsense", maxRetries: 0 });
+    return [
+      await failure(stranger.chat.completions.create({ model, messages: user("x") })),
+      await failure(client.chat.completions.create({ model: "llama-9", messages: user("x") })),
+      await failure(client.chat.completions.create({ model, messages: user("x"), temperature: "hot" })),
+    ];
+  },
+
+  broken_stream: async () => {
+    const stream = await client.chat.completions.create({ model, messages: user("x"), stream: true });
+    return failure(collected(stream));
+  },
+
+  abandoned: async () => {
+    const stream = await client.chat.completions.create({ model, messages: user("x"), stream: true });
+    for await (const chunk of stream) {
+      if (chunk.choices[0]?.delta.content) {
+        stream.controller.abort();
+        return "aborted";
+      }
+    }
+    return "ended";
+  },
+};
+
+console.log(JSON.stringify(await cases[name]()));

@@ -1,0 +1,87 @@
+"""The official Node SDK against the real server. What it does is in `node/cases.mjs`; what must come of it, here."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+DIRECTORY = Path(__file__).parent / "node"
+
+
+@pytest.fixture
+def run(castor):
+    if not shutil.which("node"):
+        pytest.skip("missing program: node")
+    if not (DIRECTORY / "node_modules" / "openai").is_dir():
+        pytest.skip("missing program: npm (it installs the Node SDK into tests/clients/node)")
+
+    def run(case: str):
+        command = ["node", "cases.mjs", case, castor.base_url, castor.token]
+        result = subprocess.run(command, cwd=DIRECTORY, capture_output=True, text=True, timeout=60, check=False)
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    return run
+
+
+def test_a_whole_answer(run, google):
+    tokens = run("whole")
+    assert tokens == {"text": "echo: hello", "end": "stop", "tokens": google.log.generation()[-1].usage["totalTokenCount"]}
+
+
+def test_a_stream_with_usage(run, google):
+    seen = run("stream")
+    assert (seen["text"], seen["roles"], seen["ends"]) == ("echo: hello", ["assistant"], ["stop"])
+    assert seen["usage"] == [google.log.generation()[-1].usage["totalTokenCount"]]
+
+
+def test_the_stream_helper(run):
+    assert run("helper") == {"text": "", "final": "echo: hello", "end": "stop", "streamed": "echo: hello"}
+
+
+def test_the_tool_runner_goes_round_parallel_calls(run):
+    seen = run("tools")
+    assert seen["roles"] == ["user", "assistant", "tool", "tool", "assistant"]
+    assert "sunny in Paris" in seen["text"]
+    assert "noon" in seen["text"]
+
+
+def test_the_streaming_tool_runner_goes_round(run):
+    seen = run("streamed_tools")
+    assert seen["roles"] == ["user", "assistant", "tool", "assistant"]
+    assert "sunny in Paris" in seen["text"]
+
+
+def test_zod_schemas_come_back_parsed(run):
+    assert run("structured") == [True, True]
+    assert run("structured_tool") is True
+
+
+def test_models_are_listed_and_retrieved(run):
+    seen = run("models")
+    assert seen["one"] == "gemini-3.8-flash"
+    assert "gemini-3.8-flash" in seen["names"]
+
+
+def test_errors_are_the_sdks_own_classes_with_code_and_param(run):
+    errors = run("errors")
+    assert [error.pop("requestID", None) is not None for error in errors] == [True] * 3
+    assert errors == [
+        {"kind": "AuthenticationError", "status": 401, "code": "invalid_api_key", "param": None},
+        {"kind": "NotFoundError", "status": 404, "code": "model_not_found", "param": None},
+        {"kind": "BadRequestError", "status": 400, "code": None, "param": "temperature"},
+    ]
+
+
+@pytest.mark.parametrize("ends", [{"ends": "reset"}, {"ends": "cut"}, {"ends": "error", "error": "overloaded"}], ids=str)
+def test_a_broken_stream_raises(run, google, ends):
+    google.script(text="one two three four five", tokens_per_chunk=1, after=2, chunk_delay=0.5, **ends)
+    assert run("broken_stream")["kind"] == "APIError"
+
+
+def test_an_abandoned_stream_frees_the_upstream(run, google):
+    google.script(text="one two three four five", tokens_per_chunk=1, ends="stall", after=2)
+    assert run("abandoned") == "aborted"
+    google.wait_until(lambda log: log.generation()[-1].client_closed)
