@@ -1,9 +1,11 @@
 """What the model answers when no script says otherwise.
 
-- After function responses that bear other ids or names than their calls: nothing (section 1.14). After others: `NAME answered: {json}`, one line each.
+- After function responses that bear other ids or names than their calls: nothing (section 1.14).
 - `call NAME {json}` in the last user text, any number of times: those function calls, if they are declared and allowed.
-- functionCallingConfig mode ANY: a call of the first allowed function, with arguments made from its schema.
+- functionCallingConfig mode ANY: a call of the first allowed function that was not called in this turn, with arguments made
+  from its schema.
 - A JSON mime type: an instance of the schema, or `{"echo": TEXT}`; `text/x.enum`: the first word of the enum.
+- After function responses: `NAME answered: {json}`, one line each.
 - An image or speech model: a small picture, a short tone.
 - Otherwise `echo: TEXT`, naming inline files as `[image/png]`.
 """
@@ -19,12 +21,13 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from tests.google import contents, grounding, instances, signatures, thinking, tokens
+from tests.google import contents, continuation, grounding, instances, signatures, thinking, tokens
 from tests.google.models import Model
 from tests.google.scripts import Script
 
 CALL = re.compile(r"\bcall ([A-Za-z_][\w.:-]*)\s*")
-FILLER = "All work and no play makes the model a dull machine. "
+FILLER = "many" * 31 + "much. "
+"""Huge answers are made of few long words: counting millions of short ones would take longer than sending them."""
 TOKENS_PER_IMAGE = 1120
 CACHED_TOKENS = 4096
 """What every explicit cache holds here."""
@@ -41,12 +44,13 @@ class Answer(Struct, kw_only=True):
     finish_message: str = ""
     thought_tokens: int = 0
     grounding: dict[str, Any] | None = None
+    continuation_token: str = ""
     prompt: Counter[str] = field(default_factory=Counter)
     cached: int = 0
     """Tokens of the prompt that came from a cache."""
 
 
-def compose(request: dict[str, Any], model: Model, script: Script) -> Answer:
+def compose(request: dict[str, Any], model: Model, script: Script, *, streamed: bool) -> Answer:
     """The model's answer to a request that has passed every rule."""
     config = request.get("generationConfig", {})
     answer = Answer(prompt=tokens.count_request(request))
@@ -59,9 +63,13 @@ def compose(request: dict[str, Any], model: Model, script: Script) -> Answer:
     elif config.get("thinkingConfig", {}).get("includeThoughts") and answer.thought_tokens:
         answer.thoughts = f"**Thinking it over**\n\nThe user says: {_last_text(request)[:80]}\n"
     _speak(answer, request, model, script)
+    _respect_limits(answer, config)
+    hop = script.hop_tokens if model.generation == "4" and script.hop_tokens else continuation.hop(model, streamed=streamed)
+    answer.text, answer.continuation_token = continuation.divide(answer.text, hop, request)
+    if answer.continuation_token:
+        answer.finish_reason = "CONTINUATION"
     if any("googleSearch" in tool for tool in request.get("tools", ())) and answer.text:
         answer.grounding = grounding.of(answer.text, _last_text(request))
-    _respect_limits(answer, config)
     answer.finish_reason = script.finish_reason or answer.finish_reason
     answer.finish_message = script.finish_message
     return answer
@@ -69,13 +77,13 @@ def compose(request: dict[str, Any], model: Model, script: Script) -> Answer:
 
 def _speak(answer: Answer, request: dict[str, Any], model: Model, script: Script) -> None:
     is_silent = script.empty or contents.answers_other_calls(request.get("contents", []))
-    if script.text is not None or script.calls or script.megabytes:
+    if rest := continuation.rest(request):
+        answer.text = rest
+    elif script.text is not None or script.calls or script.megabytes:
         answer.text = script.text or FILLER * round(script.megabytes * 1_000_000 / len(FILLER))
         answer.calls = script.calls
     elif is_silent:
         answer.thoughts, answer.thought_tokens = "", 0
-    elif responses := _function_responses(request):
-        answer.text = "\n".join(f"{one.get('name')} answered: {_json(one.get('response', {}))}" for one in responses)
     elif calls := list(_wanted_calls(request)):
         answer.calls = calls
     elif model.kind == "image":
@@ -83,7 +91,7 @@ def _speak(answer: Answer, request: dict[str, Any], model: Model, script: Script
     elif model.kind == "speech":
         answer.media = [{"mimeType": "audio/wav", "data": _tone()}]
     else:
-        answer.text = _formatted(request) or f"echo: {_last_text(request)}"
+        answer.text = _formatted(request) or _quoted_responses(request) or f"echo: {_last_text(request)}"
 
 
 def _respect_limits(answer: Answer, config: dict[str, Any]) -> None:
@@ -107,9 +115,8 @@ def _respect_limits(answer: Answer, config: dict[str, Any]) -> None:
 
 
 def _last_user(request: dict[str, Any]) -> list[dict[str, Any]]:
-    return next(
-        (content.get("parts", []) for content in reversed(request.get("contents", [])) if content.get("role") != "model"), []
-    )
+    by_user = [content for content in request.get("contents", []) if content.get("role") != "model"]
+    return by_user[-1]["parts"] if by_user else []
 
 
 def _last_text(request: dict[str, Any]) -> str:
@@ -124,8 +131,9 @@ def _last_text(request: dict[str, Any]) -> str:
     return " ".join(word for word in words if word)
 
 
-def _function_responses(request: dict[str, Any]) -> list[dict[str, Any]]:
-    return [part["functionResponse"] for part in _last_user(request) if "functionResponse" in part]
+def _quoted_responses(request: dict[str, Any]) -> str:
+    responses = contents.results(request["contents"][-1])
+    return "\n".join(f"{one['name']} answered: {_json(one.get('response', {}))}" for one in responses)
 
 
 def declarations(request: dict[str, Any]) -> list[dict[str, Any]]:
@@ -141,9 +149,16 @@ def _wanted_calls(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     asked = [call for call in _asked_for(_last_text(request)) if call["name"] in allowed]
     yield from asked
     if mode == "ANY" and not asked:
-        declared = next(declared for declared in declarations(request) if declared["name"] in allowed)
+        called = _called_in_this_turn(request)
+        choices = [declared for declared in declarations(request) if declared["name"] in allowed]
+        declared = next((choice for choice in choices if choice["name"] not in called), choices[-1])
         schema = declared.get("parametersJsonSchema") or declared.get("parameters") or {"type": "object"}
         yield {"name": declared["name"], "args": instances.generate(schema)}
+
+
+def _called_in_this_turn(request: dict[str, Any]) -> set[str]:
+    turn = request["contents"][signatures.turn_start(request["contents"]) :]
+    return {call["name"] for content in turn for call in contents.calls(content)}
 
 
 def _asked_for(text: str) -> Iterator[dict[str, Any]]:

@@ -19,11 +19,14 @@ from tests.google.control import Control
 from tests.google.errors import Refusal
 from tests.google.exchange import ClientGone, Exchange
 from tests.google.faults import Circumstances
+from tests.google.log import Call
 from tests.google.scripts import GENERATION, Script
 from tests.google.state import State
 
 MODEL_PATH = re.compile(r"/v1(?:beta|alpha)?/models/([^/:]+)(?::(\w+))?")
 LIST_PATH = re.compile(r"/v1(?:beta|alpha)?/models")
+# Several pages still say 20 MB; the changelog of 2026-01-08 says this (section 1.11).
+MOST_BYTES = 100_000_000
 MESSAGES = {
     "generateContent": "GenerateContentRequest",
     "streamGenerateContent": "GenerateContentRequest",
@@ -93,7 +96,7 @@ class App:
                 raise faults.make("html_404", Circumstances())
             request = self._read(call)
             call.project = keys.authenticate(call.headers, call.query, self.state.keys, self.state.everybody)
-            self._note_broken_rule(call, request)
+            broken_rule = _broken_rule(call, request)
             script = self.state.scripts.take(call) or script
             await exchange.pause(script.delay)
             if script.ends == "reset_before_headers":
@@ -104,37 +107,34 @@ class App:
                 return
             if script.is_refusal:
                 raise self._fault(call, script)
+            if broken_rule:
+                raise broken_rule
             await self._serve(exchange, request, script)
         except Refusal as refusal:
             in_array = call.method == "streamGenerateContent" and call.query.get("alt") != "sse"
-            await delivery.send_refusal(exchange, refusal, in_array=in_array, headers=script.headers)
+            await delivery.send_refusal(exchange, refusal, script.headers, in_array=in_array)
 
-    def _read(self, call: Any) -> dict[str, Any]:
+    def _read(self, call: Call) -> dict[str, Any]:
         if call.http_method == "GET":
             return {}
+        if len(call.raw) > MOST_BYTES:
+            raise faults.make("html_413", Circumstances())
         call.body = transcoding.read_json(call.raw)
         return transcoding.read(call.body, MESSAGES[call.method])
 
-    def _note_broken_rule(self, call: Any, request: dict[str, Any]) -> None:
-        try:
-            rules.check(call.method, call.model, request)
-        except Refusal as refusal:
-            call.broken_rule = refusal.message
-
-    def _fault(self, call: Any, script: Script) -> Refusal:
+    def _fault(self, call: Call, script: Script) -> Refusal:
         given = {name: value for name in ("limit", "seconds") if (value := getattr(script, name)) is not None}
         about = Circumstances(key=call.key, project=call.project, model=call.model, method=call.method, paid=script.paid, **given)
         return faults.make(script.error or "", about)
 
     async def _serve(self, exchange: Exchange, request: dict[str, Any], script: Script) -> None:
         call = exchange.call
-        rules.check(call.method, call.model, request)
         if call.method in GENERATION:
             await self._generate(exchange, request, script)
             return
         await delivery.send_whole(exchange, self._other(call, request), script, None)
 
-    def _other(self, call: Any, request: dict[str, Any]) -> dict[str, Any]:
+    def _other(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         if call.method == "listModels":
             return models.listing(call.query.get("pageSize", ""), call.query.get("pageToken", ""))
         if call.method == "getModel":
@@ -158,14 +158,23 @@ class App:
         else:
             await delivery.send_stream(exchange, chunks, script, fault, sse=call.query.get("alt") == "sse")
 
-    def _chunks(self, call: Any, request: dict[str, Any], model: models.Model, script: Script) -> list[dict[str, Any]]:
+    def _chunks(self, call: Call, request: dict[str, Any], model: models.Model, script: Script) -> list[dict[str, Any]]:
         """What goes out: one response for a whole answer, any number for a stream."""
         if script.chunks is not None:
             return script.chunks
         if script.block_reason:
             return [responses.blocked(script.block_reason, tokens.count_request(request), model)]
         wanted = int(request.get("generationConfig", {}).get("candidateCount", 1))
-        composed = [answers.compose(request, model, script) for _ in range(wanted)]
-        if call.method == "generateContent":
-            return [responses.whole(composed, model, script)]
-        return responses.stream(composed, model, script)
+        streamed = call.method == "streamGenerateContent"
+        composed = [answers.compose(request, model, script, streamed=streamed) for _ in range(wanted)]
+        return responses.stream(composed, model, script) if streamed else [responses.whole(composed, model, script)]
+
+
+def _broken_rule(call: Call, request: dict[str, Any]) -> Refusal | None:
+    """The rule that a request breaks, which the log keeps even if a scripted fault answers first."""
+    try:
+        rules.check(call.method, call.model, request)
+    except Refusal as refusal:
+        call.broken_rule = refusal.message
+        return refusal
+    return None

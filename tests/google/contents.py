@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from tests.google import tokens
+from tests.google import continuation, tokens
 from tests.google.errors import Refusal, invalid, refusal
 from tests.google.models import Model
 
@@ -12,7 +12,8 @@ Content = dict[str, Any]
 Part = dict[str, Any]
 
 DATA_FIELDS = (
-    "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult", "toolCall", "toolResponse",
+    "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult", "toolCall",
+    "toolResponse",
 )  # fmt: skip
 MIME_TYPES = {
     "image": "png jpeg webp heic heif",
@@ -25,7 +26,10 @@ HARM_CATEGORIES = ("SEXUALLY_EXPLICIT", "HATE_SPEECH", "HARASSMENT", "DANGEROUS_
 
 AFTER_USER = "Please ensure that function call turn comes immediately after a user turn or after a function response turn."
 AFTER_CALL = "Please ensure that function response turn comes immediately after a function call turn."
-AS_MANY = "Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn."
+AS_MANY = (
+    "Please ensure that the number of function response parts is equal to "
+    "the number of function call parts of the function call turn."
+)
 ENDS_WITH_USER = "Please ensure that multiturn requests end with a user role or a function response."
 
 
@@ -39,8 +43,8 @@ def check(request: dict[str, Any], model: Model) -> None:
     _check_order(contents)
     _check_safety(request.get("safetySettings", []))
     _check_cache(request, model)
-    if request.get("continuationToken") and model.generation != "4":
-        raise invalid("Request contains an invalid argument.")
+    if request.get("continuationToken"):
+        _check_continuation(request, model)
     count = sum(tokens.count_request(request).values())
     if count > model.input_limit:
         raise invalid(f"The input token count ({count}) exceeds the maximum number of tokens allowed ({model.input_limit}).")
@@ -73,12 +77,9 @@ def _empty(contents: list[Content], path: str) -> Iterator[str]:
 
 def _has_data(part: Part) -> bool:
     """An empty text counts as unset, unless a thought signature rides along."""
-    return (
-        bool(part.get("text"))
-        or "text" in part
-        and bool(part.get("thoughtSignature"))
-        or any(name in part for name in DATA_FIELDS)
-    )
+    if "text" in part:
+        return bool(part["text"] or part.get("thoughtSignature"))
+    return any(name in part for name in DATA_FIELDS)
 
 
 def _check_role(role: str) -> None:
@@ -191,6 +192,13 @@ def _check_cache(request: dict[str, Any], model: Model) -> None:
         )
     if model.generation == "4":
         raise invalid("Request contains an invalid argument.")
+
+
+def _check_continuation(request: dict[str, Any], model: Model) -> None:
+    """Gemini 4 only, and only with the request that the token came from (section 2.6)."""
+    if model.generation != "4":
+        raise invalid("Request contains an invalid argument.")
+    continuation.rest(request)
 
 
 def _no_such_cache() -> Refusal:

@@ -15,17 +15,16 @@ HEADERS = {
     "Vary": "Origin, X-Origin, Referer",
     "X-Content-Type-Options": "nosniff",
 }
+Responses = list[dict[str, Any]]
 # Long enough for the reader to take each piece by itself, short enough for hundreds of pieces.
 BETWEEN_CUTS = 0.002
 
 
-async def send_refusal(
-    exchange: Exchange, refusal: Refusal, *, in_array: bool = False, headers: dict[str, str] | None = None
-) -> None:
+async def send_refusal(exchange: Exchange, refusal: Refusal, headers: dict[str, str], *, in_array: bool) -> None:
     """An error instead of an answer; a stream without alt=sse wraps it in an array (section 6.1)."""
     exchange.call.refused = refusal.message
     body = [refusal.body] if in_array and isinstance(refusal.body, dict) else refusal.body
-    await send_body(exchange, refusal.code, body, headers or {})
+    await send_body(exchange, refusal.code, body, headers)
 
 
 async def send_body(exchange: Exchange, status: int, body: Any, headers: dict[str, str]) -> None:
@@ -48,18 +47,14 @@ async def send_whole(exchange: Exchange, response: dict[str, Any], script: Scrip
     await _send(exchange, JSON, [data], script, fault)
 
 
-async def send_stream(
-    exchange: Exchange, responses: list[dict[str, Any]], script: Script, fault: Refusal | None, *, sse: bool
-) -> None:
+async def send_stream(exchange: Exchange, responses: Responses, script: Script, fault: Refusal | None, *, sse: bool) -> None:
     """The chunks, as server-sent events or as one growing JSON array."""
     if script.ends != "normally":
         responses = responses[: script.after]
     if script.ends == "cut":
         responses = [_unfinished(response) for response in responses]
-    frames = _noting_usage(
-        exchange, responses, _events(responses, script) if sse else _array(responses, closed=script.ends == "normally")
-    )
-    await _send(exchange, "text/event-stream" if sse else JSON, frames, script, fault)
+    frames = _events(responses, script) if sse else _array(responses, closed=script.ends == "normally")
+    await _send(exchange, "text/event-stream" if sse else JSON, _noting_usage(exchange, responses, frames), script, fault)
 
 
 def _unfinished(response: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +64,7 @@ def _unfinished(response: dict[str, Any]) -> dict[str, Any]:
     return {**response, "candidates": candidates}
 
 
-def _events(responses: list[dict[str, Any]], script: Script) -> Iterator[bytes]:
+def _events(responses: Responses, script: Script) -> Iterator[bytes]:
     pings = f": ping{script.newline}{script.newline}" * script.pings
     if not responses and pings:
         yield pings.encode()
@@ -82,13 +77,13 @@ def event(response: dict[str, Any], newline: str) -> str:
     return f"data: {json.dumps(response, ensure_ascii=False)}{newline}{newline}"
 
 
-def _array(responses: list[dict[str, Any]], *, closed: bool) -> Iterator[bytes]:
+def _array(responses: Responses, *, closed: bool) -> Iterator[bytes]:
     for number, response in enumerate(responses, start=1):
         last = "]" if closed and number == len(responses) else ""
         yield (("[" if number == 1 else ",\r\n") + json.dumps(response, ensure_ascii=False, indent=2) + last).encode()
 
 
-def _noting_usage(exchange: Exchange, responses: list[dict[str, Any]], frames: Iterator[bytes]) -> Iterator[bytes]:
+def _noting_usage(exchange: Exchange, responses: Responses, frames: Iterator[bytes]) -> Iterator[bytes]:
     """The frames; the log keeps the usage of the last one that was sent."""
     for response, frame in itertools.zip_longest(responses, frames):
         exchange.call.usage = (response or {}).get("usageMetadata", exchange.call.usage)

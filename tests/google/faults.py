@@ -90,7 +90,8 @@ def two_credentials(c: Circumstances) -> Refusal:
 
 @_fault
 def credentials_missing(c: Circumstances) -> Refusal:
-    message = "API keys are not supported by this API. Expected OAuth2 access token or other authentication credentials that assert a principal."
+    message = "API keys are not supported by this API. "
+    message += "Expected OAuth2 access token or other authentication credentials that assert a principal."
     return refusal(401, message, error_info("CREDENTIALS_MISSING"))
 
 
@@ -211,8 +212,8 @@ def quota_exceeded(c: Circumstances, used_up: list[tuple[str, str, str]]) -> Ref
     """The 429 of section 6.3. `used_up` holds (what for, what is counted, quotaId without its tier)."""
     tier = "paid_tier" if c.paid else "free_tier"
     metrics = [f"{SERVICE}/{purpose}_{tier}_{counted}" for purpose, counted, _ in used_up]
-    message = "You exceeded your current quota, please check your plan and billing details. For more information on this error, head to: "
-    message += "https://ai.google.dev/gemini-api/docs/rate-limits. "
+    message = "You exceeded your current quota, please check your plan and billing details. "
+    message += "For more information on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits. "
     message += " ".join(f"\n* Quota exceeded for metric: {metric}, limit: {c.limit}, model: {c.model}" for metric in metrics)
     message += f"\nPlease retry in {c.seconds:g}s."
     violations = []

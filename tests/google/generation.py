@@ -100,8 +100,9 @@ def _check_modalities(config: dict[str, Any], model: Model) -> None:
     asked = set(config.get("responseModalities", ()))
     can = MODALITIES.get(model.kind, {"TEXT"})
     if model.kind == "speech" and asked != can:
+        names = ", ".join(sorted(asked or {"TEXT"}))
         raise invalid(
-            f"The requested combination of response modalities ({', '.join(sorted(asked or {'TEXT'}))}) is not supported by the model. "
+            f"The requested combination of response modalities ({names}) is not supported by the model. "
             f"models/{model.id} accepts the following combination of response modalities:\n* AUDIO\n"
         )
     if asked - can:

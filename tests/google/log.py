@@ -89,8 +89,8 @@ class Log:
         """The calls that asked for an answer, whole or streamed."""
         return [call for call in self if call.method in ("generateContent", "streamGenerateContent")]
 
-    def wait(self, condition: Callable[["Log"], Any], timeout: float = 10.0) -> None:
-        """Block this thread until the condition holds; `TimeoutError` after that many seconds."""
+    def wait(self, condition: Callable[["Log"], Any], seconds: float = 10.0) -> None:
+        """Block this thread until the condition holds; `TimeoutError` after so long."""
         with self._changed:
-            if not self._changed.wait_for(lambda: condition(self), timeout):
-                raise TimeoutError(f"The condition did not become true in {timeout:g} s; {len(self)} calls are in the log.")
+            if not self._changed.wait_for(lambda: condition(self), seconds):
+                raise TimeoutError(f"The condition did not become true in {seconds:g} s; {len(self)} calls are in the log.")

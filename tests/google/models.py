@@ -81,6 +81,14 @@ def _image(
     )  # fmt: skip
 
 
+def _gemma(model_id: str) -> Model:
+    """Its levels are reported, not confirmed (section 2.2)."""
+    return Model(
+        id=model_id, generation="gemma", input_limit=262_144, output_limit=32_768,
+        levels=("MINIMAL", "HIGH"), default_level="MINIMAL",
+    )  # fmt: skip
+
+
 def _speech(model_id: str) -> Model:
     return Model(id=model_id, kind="speech", generation="3", input_limit=8_192, output_limit=16_384)
 
@@ -102,13 +110,14 @@ MODELS: dict[str, Model] = {
         _three("gemini-3-flash-preview", ALL_LEVELS, "HIGH"),
         Model(id="gemini-2.5-pro", generation="2.5", budget=(128, 32_768)),
         Model(id="gemini-2.5-flash", generation="2.5", budget=(0, 24_576), can_stop_thinking=True),
-        Model(id="gemini-2.5-flash-lite", generation="2.5", budget=(512, 24_576), can_stop_thinking=True, thinks_by_default=False),
+        Model(
+            id="gemini-2.5-flash-lite", generation="2.5", budget=(512, 24_576), can_stop_thinking=True, thinks_by_default=False,
+        ),
         _three("gemini-flash-latest", THREE_LEVELS, "MEDIUM", alias_of="gemini-3.8-flash"),
         _three("gemini-flash-lite-latest", ALL_LEVELS, "MINIMAL", alias_of="gemini-3.5-flash-lite"),
         _three("gemini-pro-latest", THREE_LEVELS, "HIGH", alias_of="gemini-3.1-pro-preview"),
-        # Gemma's levels are reported, not confirmed (section 2.2).
-        Model(id="gemma-4-31b-it", generation="gemma", input_limit=262_144, output_limit=32_768, levels=("MINIMAL", "HIGH"), default_level="MINIMAL"),
-        Model(id="gemma-4-26b-a4b-it", generation="gemma", input_limit=262_144, output_limit=32_768, levels=("MINIMAL", "HIGH"), default_level="MINIMAL"),
+        _gemma("gemma-4-31b-it"),
+        _gemma("gemma-4-26b-a4b-it"),
         _image("gemini-3.1-flash-image", "3", 131_072, 32_768, ("MINIMAL", "HIGH")),
         _image("gemini-3-pro-image", "3", 65_536, 32_768),
         _image("gemini-3.1-flash-lite-image", "3", 65_536, 4_096),

@@ -64,6 +64,8 @@ def _candidate(answer: Answer, parts: Parts, number: int, *, last: bool = True) 
     candidate: dict[str, Any] = {"content": content}
     if last:
         candidate["finishReason"] = answer.finish_reason
+        if answer.continuation_token:
+            candidate["continuationToken"] = answer.continuation_token
         if answer.finish_message:
             candidate["finishMessage"] = answer.finish_message
         if answer.grounding:

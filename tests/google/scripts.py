@@ -59,6 +59,8 @@ class Script(Struct, kw_only=True, forbid_unknown_fields=True):
     """An answer of so much text."""
     usage: dict[str, Any] = field(default_factory=dict)
     """Laid over the usageMetadata that would have been sent."""
+    hop_tokens: int | None = None
+    """Gemini 4: interrupt the answer by CONTINUATION after so many tokens."""
     chunks: list[dict[str, Any]] | None = None
     """The very responses to send; a whole answer is the first of them."""
     tokens_per_chunk: int | None = None

@@ -30,7 +30,7 @@ def for_text(model: Model, nonce: bytes) -> str:
 
 def check(contents: list[dict[str, Any]], model: Model) -> None:
     """Refuse a history whose current turn lacks a signature that is needed, or holds one that is not good."""
-    if not model.checks_signatures or model.id in FORGIVING and not _lacks_one(contents):
+    if not model.checks_signatures or (model.id in FORGIVING and not _lacks_one(contents)):
         return
     start = turn_start(contents)
     for position, content in enumerate(contents[start:], start=start):

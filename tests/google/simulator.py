@@ -32,7 +32,7 @@ class GoogleSimulator:
         self.url = "http://{}:{}".format(*self._socket.getsockname()[:2])
         config = uvicorn.Config(
             self._app, http=partial(NumberedProtocol, self.state.connections), ws="none", loop="asyncio", lifespan="off",
-            log_config=None, access_log=False, timeout_keep_alive=300, timeout_graceful_shutdown=2,
+            log_config=None, log_level="warning", access_log=False, timeout_keep_alive=300, timeout_graceful_shutdown=2,
         )  # fmt: skip
         self._server = _Server(config, before_shutdown=self._app.abandon)
         self._thread: threading.Thread | None = None
@@ -100,16 +100,16 @@ class GoogleSimulator:
         """TCP connections accepted since the start."""
         return self.state.connections.accepted
 
-    def wait_until(self, condition: Callable[[Log], Any], timeout: float = 10.0) -> None:
+    def wait_until(self, condition: Callable[[Log], Any], seconds: float = 10.0) -> None:
         """Block until the condition on the log holds. In async code: `until`."""
-        self.log.wait(condition, timeout)
+        self.log.wait(condition, seconds)
 
-    async def until(self, condition: Callable[[Log], Any], timeout: float = 10.0) -> None:
+    async def until(self, condition: Callable[[Log], Any], seconds: float = 10.0) -> None:
         """Wait until the condition on the log holds, without holding up the event loop."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + seconds
         while not condition(self.log):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"The condition did not become true in {timeout:g} s; {len(self.log)} calls are in the log.")
+                raise TimeoutError(f"The condition did not become true in {seconds:g} s; {len(self.log)} calls are in the log.")
             await asyncio.sleep(0.005)
 
 

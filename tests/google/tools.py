@@ -51,8 +51,8 @@ def _check_declarations(declared: list[tuple[str, dict[str, Any]]]) -> None:
         name = function.get("name", "")
         if not NAME.fullmatch(name):
             raise invalid(
-                f"* {path}.name: Invalid function name. Must start with a letter or an underscore. Must be alphameric (a-z, A-Z, 0-9), "
-                "underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64."
+                f"* {path}.name: Invalid function name. Must start with a letter or an underscore. Must be alphameric "
+                "(a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64."
             )
         if name in seen:
             raise invalid(f"Duplicate function declaration found: {name}")

@@ -67,8 +67,11 @@ def _message(value: Any, kind: Descriptor, path: str, violations: Violations) ->
         field = fields.get(name)
         if field is None:
             violations.append((path, _unknown(name, path, "Cannot find field.")))
+        elif field.json_name in known:
+            # One field in both spellings; Google's own text for it was not seen.
+            violations.append((path, _unknown(name, path, "Proto field is not repeating, cannot be set twice.")))
         elif content is not None or _is(field, "Value"):
-            if field.containing_oneof and field.json_name not in known and _second(field, taken, path, violations):
+            if field.containing_oneof and _second(field, taken, path, violations):
                 continue
             known[field.json_name] = _field(content, field, name, path, violations)
     return known

@@ -41,7 +41,8 @@ NEW_MESSAGES = {
     "SpeechMetadata": {"speaker": "string", "style": "string"},
     "WordInfo": {"word": "string", "start_offset": DURATION, "end_offset": DURATION},
     "AudioTranscription": {
-        "speaker_label": "string", "words": "WordInfo[]", "start_offset": DURATION, "end_offset": DURATION, "language_code": "string",
+        "speaker_label": "string", "words": "WordInfo[]", "start_offset": DURATION, "end_offset": DURATION,
+        "language_code": "string",
     },
     "DocumentMetadata": {"start_page": "int32", "end_page": "int32", "content_layers": "string[]"},
     "SpreadsheetMetadata": {"visible_cells": "string", "sheet_index": "int32", "content_layers": "string[]"},
@@ -62,8 +63,8 @@ NEW_MESSAGES = {
     "AudioFormat": {"mime_type": "string", "sample_rate": "int32", "bit_rate": "int32", "delivery": "string"},
     "ResponseFormat": {"text": "TextFormat", "image": "ImageFormat", "audio": "AudioFormat"},
     "EmbedContentConfig": {
-        "task_type": "string", "title": "string", "output_dimensionality": "int32", "auto_truncate": "bool", "document_ocr": "bool",
-        "audio_track_extraction": "bool",
+        "task_type": "string", "title": "string", "output_dimensionality": "int32", "auto_truncate": "bool",
+        "document_ocr": "bool", "audio_track_extraction": "bool",
     },
     "ModelStatus": {"model_stage": "string", "retirement_time": "string", "message": "string"},
 }  # fmt: skip
