@@ -4,7 +4,6 @@ from bisect import bisect_right
 
 from openai_api.translation.events import CONTENT, Citation, Event, Finished, TextDelta, UsageReport
 
-
 _DECIDING = (*CONTENT, Finished)
 
 

@@ -96,7 +96,7 @@ def requests(draw: st.DrawFn) -> JSON:
         "seed": st.integers(-(2**31), 2**31),
         "stream": st.none() | st.booleans(),
         "stream_options": st.none() | st.fixed_dictionaries({"include_usage": st.booleans()}),
-        "tools": st.lists(tool, min_size=1, max_size=3),
+        "tools": st.lists(tool, min_size=1, max_size=3, unique_by=lambda one: one["function"]["name"]),
         "response_format": st.sampled_from([{"type": "text"}, {"type": "json_object"}]),
         "reasoning_effort": st.sampled_from([None, "none", "minimal", "low", "medium", "high", "xhigh", "max"]),
         "frequency_penalty": st.none() | st.floats(-2, 2),
