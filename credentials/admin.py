@@ -20,7 +20,7 @@ from credentials.forms import ApiKeyForm, ClientTokenForm, ModelAliasForm
 from credentials.health import Reason, State
 from credentials.models import ApiKey, ClientToken, KeyHealth, ModelAlias, PoolVersion, ServedModel
 from credentials.paste import paste_view
-from credentials.signals import request_check
+from credentials.signals import MOST_CHECKS, request_check
 from credentials.status import DISABLED, SHOWN, describe_return, describe_span, shown_as, status_of
 
 admin.site.index_template = "credentials/index.html"
@@ -200,12 +200,12 @@ class ApiKeyAdmin(ModelAdmin):
         self.message_user(request, f"{_keys(switched)} {'enabled' if to else 'disabled'}.")
 
     def _check(self, request: HttpRequest, ids: list[int]) -> None:
-        if request_check(ids):
-            self.message_user(
-                request, f"{_keys(len(ids))} being checked. Reload the page in a few seconds to see what came of it."
-            )
-        else:
+        if not request_check(ids[:MOST_CHECKS]):
             self.message_user(request, "The task queue cannot be reached: nothing is checked now.", messages.ERROR)
+        elif len(ids) > MOST_CHECKS:
+            self.message_user(request, f"The first {MOST_CHECKS} are being checked. Check the others later.", messages.WARNING)
+        else:
+            self.message_user(request, f"{_keys(len(ids))} being checked. Reload the page in a few seconds to see the result.")
 
 
 @admin.register(ClientToken)

@@ -10,11 +10,9 @@ from credentials.crypto import fingerprint
 from credentials.forms import PasteForm
 from credentials.importing import Report, Verdict, examine, take_in
 from credentials.models import Credential
-from credentials.signals import request_check
+from credentials.signals import MOST_CHECKS, request_check
 
 _MOST_ROWS = 200
-_MOST_CHECKS = 500
-"""Keys that are checked at once; the others are when their turn comes."""
 
 
 def paste_view(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
@@ -36,7 +34,7 @@ def paste_view(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
 
 def _take_in(report: Report, choices: dict[str, Any]) -> None:
     take_in(report, project=choices["project"], priority=choices["priority"])
-    marks = [fingerprint(finding.candidate.secret) for finding in report.of(Verdict.NEW)[:_MOST_CHECKS]]
+    marks = [fingerprint(finding.candidate.secret) for finding in report.of(Verdict.NEW)[:MOST_CHECKS]]
     request_check(Credential.objects.filter(fingerprint__in=marks).values_list("pk", flat=True))
 
 

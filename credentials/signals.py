@@ -15,6 +15,9 @@ logger = logging.getLogger(__name__)
 check_requested = Signal()
 """Somebody wants credentials checked now (`ids`). How a credential is tried is not known here: `openai_api` listens."""
 
+MOST_CHECKS = 500
+"""How many may be wished for at once; the schedule sees to new keys beyond that, so many a round."""
+
 
 def request_check(credential_ids: Iterable[int]) -> bool:
     """Have credentials checked soon. False when the task queue cannot be reached: then the schedule sees to them later."""

@@ -1,14 +1,11 @@
 """What all tests share."""
 
-import importlib.util
-
 import pytest
 from django.contrib.auth.models import User
 
 from tests import postgresql
 
-if importlib.util.find_spec("tests.google.fixtures"):
-    pytest_plugins = ["tests.google.fixtures", "tests.api.server"]
+pytest_plugins = ["tests.google.fixtures", "tests.api.server"]
 
 
 def pytest_collection_modifyitems(items):

@@ -185,6 +185,14 @@ class TestActions:
         assert "1 key is being checked." in act(admin, KEYS, "check_now", key)[0]
         assert checked == [key.pk]
 
+    def test_a_wish_for_very_many_checks_is_cut_and_says_so(self, admin, checked):
+        ApiKey.objects.bulk_create(
+            (ApiKey(secret="s" * 20, fingerprint=f"{number}", masked=f"{number}") for number in range(501)), batch_size=100
+        )
+        form = {"action": "check_now", "_selected_action": [ApiKey.objects.first().pk], "select_across": "1"}
+        assert texts(admin.post(KEYS, form, follow=True)) == ["The first 500 are being checked. Check the others later."]
+        assert len(checked) == 500
+
     def test_without_a_task_queue_the_admin_is_told(self, admin, key, checked):
         def no_queue(**kwargs):
             raise OperationalError("redis is gone")
