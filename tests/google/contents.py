@@ -139,14 +139,17 @@ def _check_order(contents: list[Content]) -> None:
 
 
 def answers_other_calls(contents: list[Content]) -> bool:
-    """Whether the last function responses bear other ids or names than their calls: then the model says nothing (1.14)."""
+    """Whether the last function responses bear other ids or names than their calls: then the model says nothing (1.14).
+
+    A response without an id is taken by its name: Google's own SDK sends none from its automatic function calling.
+    """
     if len(contents) < 2 or not results(contents[-1]):
         return False
-
-    def names(messages: list[dict[str, Any]]) -> Counter[tuple[Any, Any]]:
-        return Counter((message.get("id"), message.get("name")) for message in messages)
-
-    return names(results(contents[-1])) != names(calls(contents[-2]))
+    made, answered = calls(contents[-2]), results(contents[-1])
+    known = {(call.get("id"), call["name"]) for call in made}
+    if any("id" in response and (response["id"], response["name"]) not in known for response in answered):
+        return True
+    return Counter(response["name"] for response in answered) != Counter(call["name"] for call in made)
 
 
 # --- Around the conversation --------------------------------------------------------------------------------------

@@ -105,7 +105,8 @@ def test_an_error_follows_in_a_stream_that_began_well(google, ends):
 def test_a_stall_lasts_until_the_caller_goes(google):
     google.script(ends="stall", after=1)
     with httpx.stream("POST", url(google), json=saying(), headers=KEY, timeout=20) as response:
-        assert next(response.iter_raw()).startswith(b"data: ")
+        chunks = response.iter_raw()  # Held on to: a forgotten iterator closes the response.
+        assert next(chunks).startswith(b"data: ")
         assert not google.log[-1].client_closed
     google.wait_until(lambda log: log[-1].ended)
     call = google.log[-1]
@@ -137,7 +138,8 @@ def test_a_delay_holds_back_the_headers_or_the_body(google, field):
 def test_chunks_are_held_back_one_by_one(google):
     google.script(chunk_delay=60)
     with httpx.stream("POST", url(google), json=saying("a b c d e f"), headers=KEY, timeout=20) as response:
-        first = next(response.iter_raw())
+        chunks = response.iter_raw()
+        first = next(chunks)
     assert first.count(b"data: ") == 1
     google.wait_until(lambda log: log[-1].client_closed)
     assert google.log[-1].chunks_sent == 1
