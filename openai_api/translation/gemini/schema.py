@@ -17,7 +17,7 @@ from openai_api.translation.conversation import Notice, Schema
 
 from .schema_merge import Merger
 from .schema_recursion import loosen_recursion
-from .schema_refs import Refs, UnusableSchema
+from .schema_refs import Refs
 from .schema_values import tidy_required, tidy_values
 
 _DEEPEST = 12
@@ -37,6 +37,10 @@ _LEFT_OUT = (
     "additionalItems",
     "components",
 )
+
+
+class UnusableSchema(Exception):
+    """A schema that cannot be sent, and why."""
 
 
 def parameters_schema(schema: Schema | None, field: str, notices: list[Notice]) -> Raw | None:
@@ -96,6 +100,10 @@ class _Writer:
         self._merger = Merger(self._refs, self.losses)
         self._waiting: deque[tuple[str, Any]] = deque()
         self._definitions: dict[str, Schema] = {}
+        # By id: schemas that are being merged around us, and the names of those that went to `$defs`, with the schema itself
+        # so that its id stays its own.
+        self._unfolding: set[int] = set()
+        self._apart: dict[int, tuple[str, Schema]] = {}
 
     def root(self) -> Schema:
         schema = self._write(self._merger.flat(self._root) if "$ref" in self._root else self._root, 0)
@@ -108,9 +116,22 @@ class _Writer:
     def _write(self, schema: Any, depth: int) -> Schema:
         if not isinstance(schema, dict):
             return {}  # `true`: anything. What is no schema at all says as little.
-        if depth > _DEEPEST:
-            return self._defined(self._refs.name("deep"), schema)
-        schema = self._merger.merged(schema)
+        if depth > _DEEPEST or id(schema) in self._unfolding:
+            return self._put_apart(schema)
+        merged = self._merger.merged(schema)
+        if merged is schema:
+            return self._write_keywords(schema, depth)
+        # What is merged in may hold this very schema again.
+        self._unfolding.add(id(schema))
+        written = self._write_keywords(merged, depth)
+        self._unfolding.discard(id(schema))
+        return written
+
+    def _put_apart(self, schema: Schema) -> Schema:
+        name, _ = self._apart.setdefault(id(schema), (self._refs.name("part"), schema))
+        return self._defined(name, schema)
+
+    def _write_keywords(self, schema: Schema, depth: int) -> Schema:
         out = {key: value for key, value in schema.items() if key not in _LEFT_OUT}
         self._write_properties(out, depth + 1)
         self._write_items(out, depth + 1)

@@ -4,14 +4,14 @@ from typing import Any
 
 from openai_api.translation.conversation import Schema
 
-from .schema_refs import Refs, UnusableSchema
+from .schema_refs import Refs
 
 ANNOTATIONS = frozenset(
     ("title", "description", "default", "example", "examples", "deprecated", "readOnly", "writeOnly", "$comment", "nullable")
 )
 """Keywords that say nothing of which values fit, and `nullable`, which we turn into a branch of its own."""
 
-_MOST_MERGES = 20_000
+_MOST_MERGES = 2_000
 _DEEPEST = 64
 
 
@@ -40,7 +40,8 @@ class Merger:
             return {}
         self._merges += 1
         if self._merges > _MOST_MERGES or depth > _DEEPEST:
-            raise UnusableSchema("its allOf and $ref are nested too deeply.")
+            self._losses.append("allOf is too entangled: anything is allowed there")
+            return {}
         flat = {key: value for key, value in schema.items() if key not in ("allOf", "$ref")}
         if "$ref" in schema:
             flat = _combined(flat, self._followed(schema["$ref"], depth))

@@ -18,10 +18,6 @@ _ODD = re.compile(r"[^A-Za-z0-9_.-]")
 Tokens = tuple[str, ...]
 
 
-class UnusableSchema(Exception):
-    """A schema that cannot be sent, and why."""
-
-
 class Target(Struct, frozen=True):
     """What a reference means, and the name of it in the `$defs` that we write."""
 
