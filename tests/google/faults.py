@@ -125,6 +125,16 @@ def ip_blocked(c: Circumstances) -> Refusal:
 
 
 @_fault
+def android_app_blocked(c: Circumstances) -> Refusal:
+    return _forbidden(c, "Requests from this Android client application <empty> are blocked.", "API_KEY_ANDROID_APP_BLOCKED")
+
+
+@_fault
+def ios_app_blocked(c: Circumstances) -> Refusal:
+    return _forbidden(c, "Requests from this iOS client application <empty> are blocked.", "API_KEY_IOS_APP_BLOCKED")
+
+
+@_fault
 def service_disabled(c: Circumstances) -> Refusal:
     console = f"https://console.developers.google.com/apis/api/{SERVICE}/overview?project={c.project_number}"
     message = (
