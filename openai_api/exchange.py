@@ -69,19 +69,23 @@ class Exchange:
             raise
 
     async def events(self) -> AsyncGenerator[tuple[int, list[Event]], None]:
-        """(choice, what arrived together), for one choice as it comes, for several as they come."""
-        streams = [self._metered(index, relay) for index, relay in enumerate(self._relays)]
-        async with aclosing(streams[0] if len(streams) == 1 else _merged(streams)) as events:
-            async for item in events:
-                yield item
+        """(choice, what arrived together), as it comes."""
+        if len(self._relays) == 1:
+            while (batch := await self._relays[0].read()) is not None:
+                self._note(0, batch)
+                yield 0, batch
+        else:
+            async with aclosing(_merged(self._relays)) as merged:
+                async for index, batch in merged:
+                    self._note(index, batch)
+                    yield index, batch
         self._entry.status = 200
 
     async def collect(self) -> list[list[Event]]:
         """Every choice's whole answer."""
         answers: list[list[Event]] = [[] for _ in self._relays]
-        async with aclosing(self.events()) as events:
-            async for index, batch in events:
-                answers[index] += batch
+        async for index, batch in self.events():
+            answers[index] += batch
         return answers
 
     def failed(self, error: GatewayError) -> None:
@@ -135,13 +139,6 @@ class Exchange:
             conversation = await self._gateway.fetcher.fetch_all(conversation)
         return await self._gateway.signatures.restore(conversation, self._token.owner_id)
 
-    async def _metered(self, index: int, relay: Relay) -> AsyncGenerator[tuple[int, list[Event]], None]:
-        async with aclosing(relay.events()) as batches:
-            async for batch in batches:
-                self._note(index, batch)
-                if batch:
-                    yield index, batch
-
     def _note(self, index: int, batch: list[Event]) -> None:
         for event in batch:
             if isinstance(event, UsageReport):
@@ -191,23 +188,21 @@ async def _all_open(relays: list[Relay]) -> None:
             raise outcome
 
 
-async def _merged(
-    streams: list[AsyncGenerator[tuple[int, list[Event]], None]],
-) -> AsyncGenerator[tuple[int, list[Event]], None]:
-    """Several streams as one, in the order in which their parts come. The slow reader's pace holds for all of them."""
-    waiting = {asyncio.ensure_future(anext(stream, None)): stream for stream in streams}
+async def _merged(relays: list[Relay]) -> AsyncGenerator[tuple[int, list[Event]], None]:
+    """What several relays give, in the order in which it comes. The slow reader's pace holds for all of them."""
+    reading = {asyncio.ensure_future(relay.read()): index for index, relay in enumerate(relays)}
     try:
-        while waiting:
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        while reading:
+            done, _ = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                stream = waiting.pop(task)
-                if (item := task.result()) is not None:
-                    waiting[asyncio.ensure_future(anext(stream, None))] = stream
-                    yield item
+                index = reading.pop(task)
+                if (batch := task.result()) is not None:
+                    reading[asyncio.ensure_future(relays[index].read())] = index
+                    yield index, batch
     finally:
-        for task in waiting:
+        for task in reading:
             task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.gather(*reading, return_exceptions=True)
 
 
 def _strict_refusal(notices: Sequence[Notice]) -> StrictRefusal:

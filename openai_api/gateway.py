@@ -47,7 +47,6 @@ class Gateway:
             retries=settings.MAX_RETRIES,
             retry_delay=settings.RETRY_DELAY / 1000,
             deadline=settings.TIMEOUT,
-            silence=settings.READ_TIMEOUT,
         )
         self.client = HttpClient(
             connections=settings.UPSTREAM_CONNECTIONS,

@@ -7,7 +7,8 @@ then any other credential may take over. After it an answer is never restarted b
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from msgspec import Struct
 
@@ -27,12 +28,11 @@ LONGEST_BACKOFF = 30.0
 
 
 class Limits(Struct, frozen=True):
-    """The operator's MAX_RETRIES, RETRY_DELAY, TIMEOUT and READ_TIMEOUT; times in seconds."""
+    """The operator's MAX_RETRIES, RETRY_DELAY and TIMEOUT; times in seconds."""
 
     retries: int = 3
     retry_delay: float = 1.0
     deadline: float = 600.0
-    silence: float = 300.0
 
 
 class Trace(Struct):
@@ -47,7 +47,7 @@ class Trace(Struct):
 
 
 class Relay:
-    """One question to the pool: `open()` until somebody answers, then read `events()`; `close()` whatever happens."""
+    """One question to the pool: `open()` until somebody answers, then `read()` to the end; `close()` whatever happens."""
 
     def __init__(
         self,
@@ -71,24 +71,21 @@ class Relay:
         self._tried: frozenset[int] = frozenset()
         self._failures = 0
         self._call: _Call | None = None
-        self._held: list[list[Event]] = []
+        self._held: deque[list[Event]] = deque()
 
     async def open(self) -> None:
         """Ask until somebody answers. Raises GatewayError when nobody does."""
-        try:
-            async with asyncio.timeout(self._limits.deadline):
-                while self._call is None:
-                    await self._attempt(await self._lease())
-        except TimeoutError:
-            raise self._too_late() from None
+        while self._call is None:
+            await self._attempt(await self._lease())
 
-    async def events(self) -> AsyncGenerator[list[Event], None]:
-        """The answer, what arrived together in one list. Raises UpstreamBroken or DeadlineExceeded where it breaks off."""
-        for batch in self._held:
-            yield batch
-        if self._call is not None and not self._call.ended:
-            async for batch in self._rest_of(self._call):
-                yield batch
+    async def read(self) -> list[Event] | None:
+        """What came next, together; None after the end. Raises UpstreamBroken or DeadlineExceeded where it breaks off."""
+        if self._held:
+            return self._held.popleft()
+        while self._call is not None and not self._call.ended:
+            if batch := await self._read_on(self._call):
+                return batch
+        return None
 
     async def close(self) -> None:
         """Leave the call, wherever it stands: the upstream's connection is closed, the credential given back."""
@@ -98,8 +95,13 @@ class Relay:
 
     async def _attempt(self, lease: Lease) -> None:
         """Ask with one credential. Afterwards `_call` is set, or the next one may be tried; raises what ends the request."""
+        seconds = self._time_left()
+        if seconds <= 0:
+            self._pool.release(lease)
+            raise self._too_late()
         self._begin(lease)
-        call = _Call(lease, self._upstream.ask(self._prepared, lease.entry, new_call_id=self._new_call_id), self._prepared.stops)
+        answer = self._upstream.ask(self._prepared, lease.entry, new_call_id=self._new_call_id, seconds=seconds)
+        call = _Call(lease, answer, self._prepared.stops)
         try:
             self._held = await self._until_promised(call)
             self._call = call
@@ -110,25 +112,27 @@ class Relay:
                 await call.close()
                 self._pool.release(lease)
 
-    async def _until_promised(self, call: "_Call") -> list[list[Event]]:
-        held: list[list[Event]] = []
+    async def _until_promised(self, call: "_Call") -> deque[list[Event]]:
+        held: deque[list[Event]] = deque()
         while not call.ended and (self._whole or not call.said):
-            held.append(await call.read(silence=self._limits.silence))
+            if batch := await call.read():
+                held.append(batch)
         self.trace.first_token = time.monotonic()
         if call.ended:
             self._pool.report(call.lease, Outcome.SERVED, at=self._clock())
         return held
 
-    async def _rest_of(self, call: "_Call") -> AsyncGenerator[list[Event], None]:
+    async def _read_on(self, call: "_Call") -> list[Event]:
         try:
-            while not call.ended:
-                yield await call.read(silence=min(self._time_left(), self._limits.silence))
+            batch = await call.read()
         except UpstreamRefused as refused:
             if self._time_left() <= 0:  # Our own limit: the upstream is not to blame.
                 raise self._too_late() from refused
             self._report(call.lease, refused.refusal)
             raise UpstreamBroken(f"The answer broke off: {refused.refusal.message}") from refused
-        self._pool.report(call.lease, Outcome.SERVED, at=self._clock())
+        if call.ended:
+            self._pool.report(call.lease, Outcome.SERVED, at=self._clock())
+        return batch
 
     async def _lease(self) -> Lease:
         """The next credential to try, waiting where that helps. Raises QuotaExhausted, NoCredential or ModelNotFound."""
@@ -138,10 +142,10 @@ class Relay:
             if lease is not None:
                 return lease
             if self._pool.is_busy(model, at=self._clock(), kinds=kinds, tried=self._tried):
-                await self._pool.turn(model)
+                await self._in_time(self._pool.turn(model))
             elif self._tried and self._failures and self._pool.has_free(model, at=self._clock(), kinds=kinds):
                 # Only those are left that failed in passing: one of them again, after a pause.
-                await asyncio.sleep(self._backoff())
+                await self._in_time(asyncio.sleep(self._backoff()))
                 self._tried = frozenset()
             else:
                 raise nothing_free(self._pool, model, kinds=kinds, at=self._clock())
@@ -155,6 +159,8 @@ class Relay:
 
     def _judge(self, lease: Lease, refusal: Refusal) -> None:
         """Report a refusal; raises where no further attempt is due."""
+        if self._time_left() <= 0:
+            raise self._too_late()
         self._report(lease, refusal)
         self._tried |= {lease.entry.id}
         self._failures += refusal.outcome in PASSING
@@ -168,6 +174,13 @@ class Relay:
         """Seconds: exponential, with jitter so that many requests do not come back together."""
         longest = min(self._limits.retry_delay * 2 ** (self._failures - 1), LONGEST_BACKOFF)
         return float(longest * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+
+    async def _in_time(self, waiting: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(self._time_left()):
+                await waiting
+        except TimeoutError:
+            raise self._too_late() from None
 
     def _time_left(self) -> float:
         return self.trace.started + self._limits.deadline - time.monotonic()
@@ -187,13 +200,9 @@ class _Call:
         self._answer = answer
         self._stops = StopFilter(stops) if stops else None
 
-    async def read(self, *, silence: float) -> list[Event]:
-        """The events that come next; empty once there are no more. Raises UpstreamRefused."""
-        try:
-            async with asyncio.timeout(silence):
-                batch = await anext(self._answer, None)
-        except TimeoutError:
-            raise _failed("The upstream sent nothing for too long.", status=504) from None
+    async def read(self) -> list[Event]:
+        """The events that come next; none may mean that there is nothing more to come (`ended`). Raises UpstreamRefused."""
+        batch = await anext(self._answer, None)
         if batch is None:
             self.ended = True
             if not self.said:
@@ -226,5 +235,5 @@ class _Call:
         self.said = True  # A refusal or a length limit is an answer, even without a word.
 
 
-def _failed(message: str, *, status: int = 502) -> UpstreamRefused:
-    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=status, message=message))
+def _failed(message: str) -> UpstreamRefused:
+    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=502, message=message))

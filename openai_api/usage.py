@@ -128,7 +128,7 @@ def _insert(entries: list[Entry]) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT (uid) DO NOTHING",  # noqa: S608  # names of ours
-            _rows(entries),
+            list(_rows(entries)),
         )
 
 

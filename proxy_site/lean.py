@@ -5,13 +5,15 @@ serve pages, and cost a chat completion more than all of its translation.
 """
 
 import asyncio
+from functools import lru_cache
 from io import BytesIO
+from typing import cast
 
 from django.conf import settings
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.core.handlers.exception import convert_exception_to_response
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import ResolverMatch, get_resolver
 
 from openai_api.errors import BodyTooLarge, GatewayError, Overloaded
 from openai_api.exception_handler import error_response
@@ -23,18 +25,11 @@ class ClientGone(Exception):
     """The client hung up before its request was complete."""
 
 
-class LeanHandler(ASGIHandler):
-    """Serves the URLs of `openai_api.urls`, whose views are all async."""
+class LeanHandler:
+    """Serves the URLs of `openai_api.urls`, whose views are all async and answer every error themselves."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._in_flight = 0
-
-    def load_middleware(self, is_async: bool = False) -> None:
-        self._view_middleware: list = []
-        self._template_response_middleware: list = []
-        self._exception_middleware: list = []
-        self._middleware_chain = convert_exception_to_response(self._get_response_async)  # type: ignore[attr-defined]
 
     async def __call__(self, scope, receive, send) -> None:
         # Whether Castor lives must be told under load above all: what restarts it would else do so then.
@@ -59,39 +54,60 @@ class LeanHandler(ASGIHandler):
             return
         request = ASGIRequest(scope, BytesIO(b""))
         request._body = body  # Where Django keeps a body that has been read; reading it again would copy it.
-        request.urlconf = "openai_api.urls"
-        await _unless_client_goes(self._respond(request, send), receive)
+        watch = _Watch(receive)
+        try:
+            await _respond(request, send)
+        except asyncio.CancelledError:
+            if not watch.client_is_gone:
+                raise
+            watch.watched.uncancel()
+        finally:
+            watch.end()
 
-    async def _respond(self, request: ASGIRequest, send) -> None:
-        response = await self._middleware_chain(request)  # type: ignore[misc]  # the stubs know only synchronous chains
-        if isinstance(response, EventStream):
-            await _send_stream(response, send)
-        else:
-            await _send_whole(response, send)
+
+async def _respond(request: ASGIRequest, send) -> None:
+    match = _resolve(request.path_info)
+    request.resolver_match = match
+    response = await match.func(request, *match.args, **match.kwargs)
+    if isinstance(response, EventStream):
+        await _send_stream(response, send)
+    else:
+        await _send_whole(response, send)
 
 
-async def _unless_client_goes(work, receive) -> None:
-    """Do the work in this very task, and cancel it when the client disconnects."""
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101
-    gone = False
+@lru_cache(maxsize=1000)
+def _resolve(path: str) -> ResolverMatch:
+    return get_resolver("openai_api.urls").resolve(path)
 
-    async def watch() -> None:
-        nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
+
+class _Watch:
+    """Cancels the task that makes it when the client hangs up.
+
+    It begins to look only after a moment: most whole answers are gone by then, and need not pay for a second task.
+    """
+
+    BEGINS_AFTER = 0.1  # seconds
+
+    def __init__(self, receive) -> None:
+        self.client_is_gone = False
+        self.watched = cast("asyncio.Task[None]", asyncio.current_task())
+        self._receive = receive
+        self._looking: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(self.BEGINS_AFTER, self._begin)
+
+    def end(self) -> None:
+        self._timer.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
+
+    def _begin(self) -> None:
+        self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
-        gone = True
-        task.cancel()
-
-    watcher = asyncio.create_task(watch())
-    try:
-        await work
-    except asyncio.CancelledError:
-        if not gone:
-            raise
-        task.uncancel()
-    finally:
-        watcher.cancel()
+        self.client_is_gone = True
+        self.watched.cancel()
 
 
 async def _read_body(scope, receive) -> bytes:

@@ -19,7 +19,7 @@ def configure(options: dict[str, Any]) -> None:
     final: list[Any] = (
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())] if options["format"] == "console" else [_as_json]
     )
-    shared = [
+    shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

@@ -59,7 +59,7 @@ Role = Literal["system", "user", "model", "tool"]
 
 
 class Turn(Struct, frozen=True):
-    """One message of the history. A `system` turn is an instruction given in mid-conversation; `tool` turns hold `ToolResult`s."""
+    """One message of the history. A `system` turn is an instruction in mid-conversation; `tool` turns hold `ToolResult`s."""
 
     role: Role
     parts: tuple[Part, ...]

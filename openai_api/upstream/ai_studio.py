@@ -1,5 +1,6 @@
 """The Gemini API by key (AI Studio)."""
 
+import time
 from collections.abc import AsyncGenerator, Callable
 
 from credentials.health import Outcome
@@ -33,17 +34,24 @@ class AiStudio:
             single_call=not conversation.parallel_tool_calls,
         )
 
-    async def ask(self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str]) -> AsyncGenerator[list[Event], None]:
+    async def ask(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
         # Always as a stream, also for a whole answer: one path, and no proxy cuts a long answer off as idle.
         url = f"{self._models}{prepared.model}:streamGenerateContent?alt=sse"
         headers = {"x-goog-api-key": entry.secret, "Content-Type": "application/json"}
         reader = Reader(new_call_id=new_call_id, single_call=prepared.single_call, names=prepared.names)
         decoder = Decoder()
         try:
-            async with self._client.post(url, headers=headers, body=prepared.body) as chunks:
+            async with self._client.post(url, headers=headers, body=prepared.body, seconds=seconds) as chunks:
+                heard = time.monotonic()
                 async for chunk in chunks:
                     if events := [event for payload in decoder.feed(chunk) for event in reader.read(payload)]:
+                        heard = time.monotonic()
                         yield events
+                    elif time.monotonic() - heard > self._client.read_timeout:
+                        # Bytes keep coming, but say nothing: the timeout of the connection never sees that.
+                        raise _broken("The upstream sent nothing but signs of life for too long.", status=504)
                 if events := [event for payload in decoder.end() for event in reader.read(payload)]:
                     yield events
         except ErrorEvent as error:
@@ -54,5 +62,5 @@ class AiStudio:
             raise _broken("The upstream's answer broke off.")
 
 
-def _broken(message: str) -> UpstreamRefused:
-    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=502, message=message))
+def _broken(message: str, *, status: int = 502) -> UpstreamRefused:
+    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=status, message=message))

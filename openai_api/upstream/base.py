@@ -40,6 +40,11 @@ class Upstream(Protocol):
         """Translate; raises InvalidRequest for what cannot be said to this upstream."""
         ...
 
-    def ask(self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str]) -> AsyncGenerator[list[Event], None]:
-        """The answer's events, those that arrived together in one list. Raises UpstreamRefused; closing it ends the call."""
+    def ask(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        """The answer's events, those that arrived together in one list. Closing it ends the call.
+
+        Raises UpstreamRefused, also when the answer is not complete within `seconds`.
+        """
         ...

@@ -6,7 +6,7 @@ Rare calls (model listings, checks) go through httpx where they are made; this i
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import NoReturn
 from urllib.request import getproxies, proxy_bypass
@@ -36,8 +36,9 @@ class HttpClient:
     """Opened once per process. Times are seconds."""
 
     def __init__(self, *, connections: int, connect_timeout: float, read_timeout: float) -> None:
+        self.read_timeout = read_timeout
         self._connections = connections
-        self._timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=connect_timeout, sock_read=read_timeout)
+        self._connect_timeout = connect_timeout
         self._session: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None
 
@@ -53,22 +54,34 @@ class HttpClient:
                 await session.close()
 
     @asynccontextmanager
-    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> AsyncGenerator[AsyncIterator[bytes], None]:
+    async def post(
+        self, url: str, *, headers: Mapping[str, str], body: bytes, seconds: float
+    ) -> AsyncGenerator[AsyncIterator[bytes], None]:
         """Send, and give the bytes of a 200 as they come. Raises UpstreamRefused for every other end.
 
-        Leaving before the last byte closes the connection, which is how the upstream learns that nobody listens.
+        `seconds` is what the whole may take. Leaving before the last byte closes the connection, which is how the upstream
+        learns that nobody listens.
         """
-        assert self._session is not None  # noqa: S101  # open() comes first
-        assert self._fresh is not None  # noqa: S101
         connection = _Connection()
+        address, proxy = _route(url)
+        send = partial(
+            aiohttp.ClientSession.post,
+            url=address,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            proxy=proxy,
+            trace_request_ctx=connection,
+            timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=self._connect_timeout, sock_read=self.read_timeout),
+        )
         try:
             try:
-                response = await self._send(self._session, url, headers, body, connection)
+                response = await send(_opened(self._session))
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if connection.is_new:
                     raise
                 # It had been kept, and the server has closed it meanwhile: that says nothing about the server's health.
-                response = await self._send(self._fresh, url, headers, body, connection)
+                response = await send(_opened(self._fresh))
             async with response:
                 if response.status != 200:
                     raise UpstreamRefused(read_refusal(response.status, await _error_body(response)))
@@ -76,34 +89,31 @@ class HttpClient:
         except (aiohttp.ClientError, TimeoutError) as error:
             _raise_failed(error)
 
-    async def _send(
-        self, session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], body: bytes, connection: _Connection
-    ) -> aiohttp.ClientResponse:
-        return await session.post(
-            url, data=body, headers=headers, allow_redirects=False, proxy=_proxy_for(url), trace_request_ctx=connection
-        )
-
     def _make(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_create_start.append(_note_new)
         return aiohttp.ClientSession(
             connector=connector,
             trace_configs=[tracing],
-            timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "castor", "Accept-Encoding": "identity"},
         )
 
 
-def _proxy_for(url: str) -> str | None:
-    origin = URL(url).origin()
-    return _proxy_of(origin.scheme, origin.host or "")
+def _opened(session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
+    if session is None:
+        raise RuntimeError("HttpClient.open() has not been called")
+    return session
 
 
-@lru_cache(maxsize=100)
-def _proxy_of(scheme: str, host: str) -> str | None:
-    """HTTPS_PROXY, HTTP_PROXY and NO_PROXY, read once: aiohttp itself would read them in a thread, at each request."""
-    return None if proxy_bypass(host) else getproxies().get(scheme)
+@lru_cache(maxsize=1000)
+def _route(url: str) -> tuple[URL, str | None]:
+    """The address, and the proxy on the way to it (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).
+
+    Found once per URL: aiohttp itself would look for the proxy in a thread, at each request.
+    """
+    address = URL(url)
+    return address, None if proxy_bypass(address.host or "") else getproxies().get(address.scheme)
 
 
 async def _error_body(response: aiohttp.ClientResponse) -> bytes:

@@ -57,8 +57,9 @@ class GatewayView(APIView):
         return Exchange(gateway, self.token, dialect=dialect, stream=stream, request_id=self.request_id, strict=strict)
 
     async def _handle(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        handler = getattr(self, (request.method or "").lower(), None)
-        if handler is None or request.method not in self.allowed_methods:
+        method = (request.method or "").lower()
+        handler = getattr(self, method, None) if method in self.http_method_names else None
+        if handler is None:
             allowed = ", ".join(method for method in self.allowed_methods if method != "OPTIONS")
             raise MethodNotAllowed(f"{request.method} is not supported for {request.path}. Use {allowed}.")
         # DRF's `initial` without content negotiation and versions: the API speaks JSON and has one version.

@@ -18,7 +18,7 @@ def refusal(outcome: Outcome, *, status: int = 503, retry_after: float | None = 
 
 
 class ScriptedUpstream:
-    """`scripts` are what the attempts meet, in order: lists of batches, with an exception or SILENCE among them."""
+    """`scripts` are what the attempts meet, in order: lists of batches, an exception or SILENCE (until time is up) among them."""
 
     kinds = KEYS
 
@@ -26,18 +26,26 @@ class ScriptedUpstream:
         self.scripts = list(scripts)
         self.asked: list[int] = []
         self.closed = 0
+        self.was_asked = asyncio.Event()
 
-    async def ask(self, prepared, entry, *, new_call_id):
+    async def ask(self, prepared, entry, *, new_call_id, seconds):
         self.asked.append(entry.id)
+        self.was_asked.set()
         try:
             for step in self.scripts.pop(0):
                 if isinstance(step, Exception):
                     raise step
                 if step == SILENCE:
-                    await asyncio.Event().wait()
+                    await self._silence(seconds)
                 yield step
         finally:
             self.closed += 1
+
+    async def _silence(self, seconds):
+        try:
+            await asyncio.wait_for(asyncio.Event().wait(), seconds)
+        except TimeoutError:
+            raise refusal(Outcome.UPSTREAM_FAILED, status=504) from None
 
 
 def relay_of(pool, upstream, *, whole=False, stops=(), **limits) -> Relay:
@@ -50,6 +58,9 @@ async def read_all(relay: Relay) -> list:
     """Everything that the caller would see, from opening to closing."""
     try:
         await relay.open()
-        return [event async for batch in relay.events() for event in batch]
+        events = []
+        while (batch := await relay.read()) is not None:
+            events += batch
+        return events
     finally:
         await relay.close()
