@@ -28,13 +28,14 @@ Scripts say otherwise, for the next call or for those of one key, model and numb
     google.script(empty=True)                                             # 200 + STOP + nothing
     google.script(block_reason="PROHIBITED_CONTENT"); google.script(finish_reason="SAFETY", text="")
     google.script(delay=1.0, first_byte_delay=1.0, chunk_delay=0.1)       # seconds
-    google.script(ends="reset_before_headers")                            # also: reset, close, cut, stall, malformed
+    google.script(ends="reset_before_headers")    # also: close_before_headers, reset, close, cut, stall, malformed
     google.script(ends="stall", after=2)                                  # two chunks, then silence
     google.script(ends="error", error="overloaded", after=1)              # an error event in the 200 stream
     google.script(pings=3, chunks=[], ends="stall")                       # nothing but comments
     google.script(text="a b c", cut_every=1, newline="\\n")                # bytes cut anywhere
     google.script(megabytes=20)                                           # for slow readers
     google.script(chunks=[{...}, {...}])                                  # the very responses
+    google.close_idle_connections()                                       # what a front end does to kept-alive ones
 
 A script with `error` answers once the key has been checked, and before the rules; all other scripted answers are given
 to valid requests only. `google.log[-1].broken_rule` tells what was wrong with a body in either case.

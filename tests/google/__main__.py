@@ -1,6 +1,8 @@
 """`python -m tests.google --port 8900 --open`: the simulator as a process."""
 
 import argparse
+import contextlib
+import os
 
 from tests.google.simulator import GoogleSimulator
 
@@ -11,9 +13,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="default: a free one, printed at the start")
     parser.add_argument("--open", action="store_true", help="accept every API key")
     options = parser.parse_args()
-    simulator = GoogleSimulator(everybody=options.open, host=options.host, port=options.port)
+    try:
+        simulator = GoogleSimulator(everybody=options.open, host=options.host, port=options.port)
+    except OSError as error:
+        parser.exit(1, f"Cannot listen on {options.host}:{options.port}: {os.strerror(error.errno)}.\n")
     print(f"Google is simulated at {simulator.url}", flush=True)
-    simulator.run()
+    with contextlib.suppress(KeyboardInterrupt):
+        simulator.run()
 
 
 if __name__ == "__main__":

@@ -44,6 +44,10 @@ class Answer(Struct, kw_only=True):
     finish_message: str = ""
     thought_tokens: int = 0
     grounding: dict[str, Any] | None = None
+    traces: list[dict[str, Any]] = field(default_factory=list)
+    """The parts that show a search of the server's own."""
+    tool_tokens: int = 0
+    """What was read from tools of the server's own: counted beside the prompt."""
     continuation_token: str = ""
     prompt: Counter[str] = field(default_factory=Counter)
     cached: int = 0
@@ -69,7 +73,7 @@ def compose(request: dict[str, Any], model: Model, script: Script, *, streamed: 
     if answer.continuation_token:
         answer.finish_reason = "CONTINUATION"
     if any("googleSearch" in tool for tool in request.get("tools", ())) and answer.text:
-        answer.grounding = grounding.of(answer.text, _last_text(request))
+        _search(answer, request)
     answer.finish_reason = script.finish_reason or answer.finish_reason
     answer.finish_message = script.finish_message
     return answer
@@ -92,6 +96,14 @@ def _speak(answer: Answer, request: dict[str, Any], model: Model, script: Script
         answer.media = [{"mimeType": "audio/wav", "data": _tone()}]
     else:
         answer.text = _formatted(request) or _quoted_responses(request) or f"echo: {_last_text(request)}"
+
+
+def _search(answer: Answer, request: dict[str, Any]) -> None:
+    query = _last_text(request)
+    answer.grounding = grounding.of(answer.text, query)
+    answer.tool_tokens = tokens.count(_json(grounding.SOURCES))
+    if request.get("toolConfig", {}).get("includeServerSideToolInvocations"):
+        answer.traces = grounding.trace(query)
 
 
 def _respect_limits(answer: Answer, config: dict[str, Any]) -> None:

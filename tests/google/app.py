@@ -99,8 +99,8 @@ class App:
             broken_rule = _broken_rule(call, request)
             script = self.state.scripts.take(call) or script
             await exchange.pause(script.delay)
-            if script.ends == "reset_before_headers":
-                exchange.reset()
+            if script.ends in ("reset_before_headers", "close_before_headers"):
+                exchange.reset() if script.ends == "reset_before_headers" else exchange.close()
                 return
             if script.status is not None:
                 await delivery.send_body(exchange, script.status, script.body, script.headers)

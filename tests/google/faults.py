@@ -241,7 +241,7 @@ def quota_exceeded(c: Circumstances, used_up: list[tuple[str, str, str]]) -> Ref
         message,
         {"@type": HELP, "links": [QUOTA_DOCS]},
         {"@type": QUOTA_FAILURE, "violations": violations},
-        {"@type": RETRY_INFO, "retryDelay": f"{int(c.seconds)}s"},
+        {"@type": RETRY_INFO, "retryDelay": f"{int(c.seconds)}s" if c.seconds >= 1 else f"{c.seconds:g}s"},
     )
 
 

@@ -23,6 +23,15 @@ def of(text: str, query: str) -> dict[str, Any]:
     }
 
 
+def trace(query: str) -> list[dict[str, Any]]:
+    """The search as parts of the answer, which includeServerSideToolInvocations asks for (section 1.6)."""
+    same = {"id": "search-1", "toolType": "GOOGLE_SEARCH_WEB"}
+    return [
+        {"toolCall": {**same, "args": {"queries": [query[:100]]}}},
+        {"toolResponse": {**same, "response": {"results": [dict(source) for source in SOURCES]}}},
+    ]
+
+
 def _segment(text: str, start: int, end: int) -> dict[str, Any]:
     """A start of zero is left out, as proto3 leaves out every zero."""
     first = len(text[:start].encode())

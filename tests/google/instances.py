@@ -5,6 +5,9 @@ that is already open is avoided where it is optional: left out of an object, out
 """
 
 import math
+import re
+from re import _constants as op  # type: ignore[attr-defined]
+from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 from tests.google.errors import invalid
@@ -21,7 +24,8 @@ FORMATS = {
     "ipv6": "2001:db8::1",
     "hostname": "example.com",
 }
-DIGITS_ONLY = "0123456789"
+MOST = 10_000
+TOO_MANY_STATES = "The specified schema produces a constraint that has too many states for serving."
 
 
 class Unending(Exception):
@@ -29,11 +33,13 @@ class Unending(Exception):
 
 
 def generate(schema: Any, text: str = "text") -> Any:
-    """An instance of the schema; `text` is what plain strings say."""
+    """An instance of the schema; `text` is what plain strings say. A schema that allows none, or a vast one, is refused."""
     try:
         return _Generator(schema, text).instance(schema, frozenset())
     except Unending as error:
         raise invalid("The specified schema is recursive without an end.") from error
+    except re.error as error:
+        raise invalid(f"The specified schema holds an invalid pattern: {error}") from error
 
 
 class _Generator:
@@ -51,7 +57,9 @@ class _Generator:
                 return schema[constant] if constant == "const" else schema[constant][0]
         for choice in ("anyOf", "oneOf"):
             if schema.get(choice):
-                return self._first_that_ends([{**_rest(schema, choice), **one} for one in schema[choice]], open_refs)
+                rest = _rest(schema, choice)
+                choices = [{**rest, **one} if isinstance(one, dict) else rest for one in schema[choice]]
+                return self._first_that_ends(choices, open_refs)
         if schema.get("allOf"):
             return self.instance(self._merged(schema), open_refs)
         return self._typed(schema, open_refs)
@@ -109,14 +117,14 @@ class _Generator:
             except Unending:
                 if name in required:
                     raise
-        for number in range(schema.get("minProperties", 0) - len(made)):
+        for number in range(_least(schema, "minProperties") - len(made)):
             extra = schema.get("additionalProperties")
             made[f"key{number + 1}"] = self.instance(extra if isinstance(extra, dict) else {}, open_refs)
         return made
 
     def _array(self, schema: dict[str, Any], open_refs: frozenset[str]) -> list[Any]:
         first = [self.instance(item, open_refs) for item in schema.get("prefixItems", [])]
-        least = int(schema.get("minItems", 0))
+        least = _least(schema, "minItems")
         wanted = max(least, min(1, int(schema.get("maxItems", 1))))
         items = schema.get("items")
         if items is False or (items is None and first):
@@ -146,9 +154,16 @@ class _Generator:
         if "pattern" in schema:
             return _matching(schema["pattern"], self.text)
         text = self.text
-        least = int(schema.get("minLength", 0))
+        least = _least(schema, "minLength")
         text += "x" * (least - len(text))
         return text[: int(schema["maxLength"])] if "maxLength" in schema else text
+
+
+def _least(schema: dict[str, Any], keyword: str) -> int:
+    least = int(schema.get(keyword, 0))
+    if least > MOST:
+        raise invalid(TOO_MANY_STATES)
+    return least
 
 
 def _rest(schema: dict[str, Any], without: str) -> dict[str, Any]:
@@ -182,8 +197,6 @@ def _number(schema: dict[str, Any], *, whole: bool) -> int | float:
 
 def _matching(pattern: str, text: str) -> str:
     """A text that matches a pattern, for the patterns that schemas really use: classes, literals, counts, groups, choices."""
-    from re import _constants as op  # type: ignore[attr-defined]
-    from re import _parser  # type: ignore[attr-defined]
 
     def of_class(items: list[Any]) -> str:
         negated = items[0][0] is op.NEGATE

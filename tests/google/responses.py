@@ -76,6 +76,7 @@ def _candidate(answer: Answer, parts: Parts, number: int, *, last: bool = True) 
 def _parts(answer: Answer, model: Model) -> Parts:
     nonce = secrets.token_bytes(signatures.NONCE_BYTES)
     parts: Parts = [{"text": answer.thoughts, "thought": True}] if answer.thoughts else []
+    parts += answer.traces
     parts += [{"text": answer.text}] if answer.text else []
     if answer.text and not answer.calls and model.checks_signatures:
         parts[-1]["thoughtSignature"] = signatures.for_text(model, nonce)
@@ -84,9 +85,10 @@ def _parts(answer: Answer, model: Model) -> Parts:
 
 
 def _steps(answer: Answer, model: Model, script: Script) -> list[Parts]:
-    """The parts of each chunk. On 3 and later every call has a chunk to itself; on 2.5 they come together."""
+    """The parts of each chunk. On 3 and later every call has a chunk to itself; on 2.5 they come together, and last."""
     nonce = secrets.token_bytes(signatures.NONCE_BYTES)
     steps: list[Parts] = [[{"text": piece, "thought": True}] for piece in _pieces(answer.thoughts, script)]
+    steps += [answer.traces] * bool(answer.traces)
     steps += [[{"text": piece}] for piece in _pieces(answer.text, script)]
     calls = [call_part(call, model, number, nonce) for number, call in enumerate(answer.calls)]
     steps += [[call] for call in calls] if model.generation != "2.5" else [calls] * bool(calls)
@@ -94,7 +96,7 @@ def _steps(answer: Answer, model: Model, script: Script) -> list[Parts]:
     if answer.text and not answer.calls and model.checks_signatures:
         # The signature of a plain text comes at its end, with no text of its own (section 1.13).
         steps.append([{"text": "", "thoughtSignature": signatures.for_text(model, nonce)}])
-    elif answer.calls:
+    elif answer.calls and model.generation != "2.5":
         steps.append([{"text": ""}])
     return steps or [[]]
 
@@ -117,7 +119,15 @@ def _usage(answer: Answer, said: Counter[str], thought: int, script: Script) -> 
         }
     if spoke:
         usage |= {"candidatesTokenCount": spoke}
-    usage |= {"totalTokenCount": read + spoke + thought, "promptTokensDetails": tokens.details(answer.prompt)}
+    if answer.tool_tokens:
+        usage |= {
+            "toolUsePromptTokenCount": answer.tool_tokens,
+            "toolUsePromptTokensDetails": [{"modality": "TEXT", "tokenCount": answer.tool_tokens}],
+        }
+    usage |= {
+        "totalTokenCount": read + spoke + thought + answer.tool_tokens,
+        "promptTokensDetails": tokens.details(answer.prompt),
+    }
     if set(said) - {"TEXT"}:
         usage["candidatesTokensDetails"] = tokens.details(said)
     if thought:

@@ -6,6 +6,15 @@ from typing import Any
 from tests.google.errors import invalid
 
 Schema = dict[str, Any]
+JSON_SCHEMA_SHAPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("properties", "$defs", "definitions", "patternProperties"), (dict,)),
+    **dict.fromkeys(("anyOf", "oneOf", "allOf", "prefixItems", "required", "enum"), (list,)),
+    **dict.fromkeys(("items", "additionalProperties"), (dict, bool)),
+    **dict.fromkeys(("title", "description", "format", "pattern", "$ref", "$id", "$anchor"), (str,)),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"), (int, float)),
+    **dict.fromkeys(("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"), (int, float)),
+    "type": (str, list),
+}
 FORMATS = {"STRING": ("enum", "date-time"), "INTEGER": ("int32", "int64"), "NUMBER": ("float", "double")}
 
 
@@ -78,12 +87,26 @@ def check_json_schema(schema: Any, path: str) -> None:
     if not isinstance(schema, dict):
         raise invalid(f"* {path}: must be a JSON object.")
     for inner in _walk(schema):
+        _check_shapes(inner, path)
         if "$ref" not in inner:
             continue
         if any(not name.startswith("$") for name in inner):
             raise invalid(f"* {path}: a schema with $ref may only have properties that start with $.")
         if not _resolves(schema, inner["$ref"]):
             raise invalid(f"* {path}: $ref {inner['$ref']} cannot be resolved.")
+
+
+def _check_shapes(schema: Schema, path: str) -> None:
+    for keyword, shapes in JSON_SCHEMA_SHAPES.items():
+        value = schema.get(keyword)
+        is_odd = isinstance(value, bool) and bool not in shapes
+        if keyword in schema and (is_odd or not isinstance(value, shapes)):
+            raise invalid(f"* {path}: {keyword} has a value of the wrong type.")
+    for keyword in ("required", "type"):
+        if isinstance(schema.get(keyword), list) and not all(isinstance(word, str) for word in schema[keyword]):
+            raise invalid(f"* {path}: {keyword} must hold strings.")
+    if schema.get("enum") == []:
+        raise invalid(f"* {path}: enum must not be empty.")
 
 
 def _walk(schema: Any) -> Iterator[Schema]:

@@ -7,7 +7,10 @@ from msgspec import Struct, field
 from tests.google.log import Call
 
 GENERATION = ("generateContent", "streamGenerateContent")
-End = Literal["normally", "reset_before_headers", "reset", "close", "cut", "stall", "error", "bare_error", "malformed"]
+End = Literal[
+    "normally", "reset_before_headers", "close_before_headers", "reset", "close", "cut", "stall", "error", "bare_error",
+    "malformed",
+]  # fmt: skip
 
 
 class Script(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -16,7 +19,7 @@ class Script(Struct, kw_only=True, forbid_unknown_fields=True):
     How an answer ends (`ends`), after `after` chunks of a stream, or after half of a whole answer's bytes (`after=0`: none):
 
     - `reset_before_headers`, `reset`: the TCP connection is reset (RST);
-    - `close`: it is closed in the midst of the chunked body;
+    - `close_before_headers`, `close`: it is closed (FIN), the latter in the midst of the chunked body;
     - `cut`: the body ends properly, but without finishReason (a whole answer: in the midst of its JSON);
     - `stall`: nothing more is sent, for as long as the caller waits;
     - `error`, `bare_error`: the error named by `error` follows in the 200 stream, as an event or as plain JSON lines;

@@ -89,6 +89,13 @@ class GoogleSimulator:
     def quotas(self) -> Quotas:
         return self.state.quotas
 
+    def close_idle_connections(self) -> None:
+        """Close every connection that waits for its next request, as Google's front ends do after a while.
+
+        Returns when they are closed on this side; a client notices only when it reads or writes.
+        """
+        asyncio.run_coroutine_threadsafe(self._server.close_idle(), self._server.loop).result(timeout=10)
+
     # --- Looking ----------------------------------------------------------------------------------------------
 
     @property
@@ -120,8 +127,15 @@ class _Server(uvicorn.Server):
         self._before_shutdown = before_shutdown
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
         await super().startup(sockets=sockets)
         self.ready.set()
+
+    async def close_idle(self) -> None:
+        for connection in list(self.server_state.connections):
+            if connection.cycle is None or connection.cycle.response_complete:
+                connection.transport.close()
+        await asyncio.sleep(0)  # asyncio closes the sockets in its next turn
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._before_shutdown()

@@ -180,6 +180,21 @@ def test_sources_point_at_bytes_of_the_answer(google):
     assert segments[1]["startIndex"] > len(segments[0]["text"])  # bytes, not characters
 
 
+def test_what_a_search_reads_is_counted_beside_the_prompt(google):
+    usage = ask(google, REQUESTS[3]).json()["usageMetadata"]
+    counted = ("promptTokenCount", "candidatesTokenCount", "toolUsePromptTokenCount", "thoughtsTokenCount")
+    assert usage["totalTokenCount"] == sum(usage[name] for name in counted)
+
+
+def test_a_search_beside_functions_is_shown_and_may_be_sent_back_only_so(google):
+    shown = {"tools": [*tools(WEATHER), {"googleSearch": {}}], "toolConfig": {"includeServerSideToolInvocations": True}}
+    content = ask(google, saying("hi", **shown)).json()["candidates"][0]["content"]
+    assert [next(iter(part)) for part in content["parts"]] == ["toolCall", "toolResponse", "text"]
+    history = [user("hi"), content, user("and?")]
+    assert ask(google, {"contents": history, **shown}).status_code == 200
+    assert ask(google, {"contents": history}).status_code == 400
+
+
 def test_candidates_are_counted_together(google):
     answer = ask(google, configured(candidateCount=3), FLASH_25).json()
     assert [candidate["index"] for candidate in answer["candidates"]] == [0, 1, 2]

@@ -53,12 +53,17 @@ def test_without_alt_sse_errors_come_in_an_array_too(google):
 
 @pytest.mark.parametrize(
     ("ends", "error"),
-    [("reset_before_headers", httpx.ReadError), ("reset", httpx.ReadError), ("close", httpx.RemoteProtocolError)],
+    [
+        ("reset_before_headers", httpx.ReadError),
+        ("close_before_headers", httpx.RemoteProtocolError),
+        ("reset", httpx.ReadError),
+        ("close", httpx.RemoteProtocolError),
+    ],
 )
 def test_a_connection_breaks_before_any_byte_of_the_body(google, ends, error):
     google.script(ends=ends)
     assert received(google) == (b"", error)
-    assert google.log[-1].status == (None if ends == "reset_before_headers" else 200)
+    assert google.log[-1].status == (None if ends.endswith("before_headers") else 200)
 
 
 @pytest.mark.parametrize("ends", ["reset", "close", "cut", "malformed"])
@@ -189,6 +194,19 @@ def test_connections_are_counted_and_numbered(google):
         client.get(f"{google.url}/v1beta/models")
     assert google.connections == before + 2
     assert [call.connection - before for call in google.log] == [1, 1, 1, 2]
+
+
+def test_idle_connections_can_be_closed_under_a_clients_feet(google):
+    port = int(google.url.rsplit(":", 1)[1])
+    request = b"GET /v1beta/models?pageSize=1 HTTP/1.1\r\nhost: x\r\nx-goog-api-key: test-key-1\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as caller:
+        caller.sendall(request)
+        assert caller.recv(100_000).startswith(b"HTTP/1.1 200")
+        google.wait_until(lambda log: log[-1].ended)
+        google.close_idle_connections()
+        caller.settimeout(5)
+        while caller.recv(100_000):
+            pass  # what is left of the answer; then nothing, which is the end
 
 
 def test_one_byte_a_token_streams_in_as_many_chunks(google):

@@ -12,6 +12,8 @@ from collections import Counter
 from typing import Any
 
 TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])")
+# Echoed traces of the server's own tools count as prompt tokens (section 1.6).
+SHOWN = ("functionCall", "functionResponse", "executableCode", "codeExecutionResult", "toolCall", "toolResponse")
 PER_IMAGE = 258
 SOUND_PER_SECOND = 32
 BYTES_PER_SECOND = 32_000
@@ -45,9 +47,7 @@ def count_part(part: dict[str, Any]) -> Counter[str]:
         return _media(part["inlineData"])
     if "fileData" in part:
         return Counter(DOCUMENT=PER_IMAGE)
-    shown = {
-        name: part[name] for name in ("functionCall", "functionResponse", "executableCode", "codeExecutionResult") if name in part
-    }
+    shown = {name: part[name] for name in SHOWN if name in part}
     files = [_media(file["inlineData"]) for file in part.get("functionResponse", {}).get("parts", ()) if "inlineData" in file]
     own = Counter(TEXT=count(part.get("text", "")) + sum(count(_compact(_without_files(value))) for value in shown.values()))
     return sum(files, own)

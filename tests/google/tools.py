@@ -25,6 +25,15 @@ def check(request: dict[str, Any], model: Model) -> None:
     _check_config(request.get("toolConfig", {}), [function["name"] for _, function in declared])
     if declared and built_in:
         _check_combination(request.get("toolConfig", {}), model)
+    _check_traces(request)
+
+
+def _check_traces(request: dict[str, Any]) -> None:
+    """toolCall and toolResponse parts belong to requests that show the server's own calls (section 1.4)."""
+    parts = [part for content in request.get("contents", ()) for part in content.get("parts", ())]
+    has_traces = any(name in part for part in parts for name in ("toolCall", "toolResponse"))
+    if has_traces and not request.get("toolConfig", {}).get("includeServerSideToolInvocations"):
+        raise invalid("Request contains an invalid argument.")
 
 
 def _declarations(tools: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -138,17 +138,17 @@ def _message_or_free_form(value: Any, field: FieldDescriptor, path: str, violati
 
 
 def _enum_spelling(value: Any, field: FieldDescriptor) -> Any:
-    if isinstance(value, str) and field.enum_type.name in ANY_LETTER_CASE:
-        return value.upper()
-    return value
+    """An enum's value by its name; numbers are taken too, as everywhere in proto3's JSON."""
+    if isinstance(value, str):
+        return value.upper() if field.enum_type.name in ANY_LETTER_CASE else value
+    known = field.enum_type.values_by_number
+    return known[int(value)].name if _is_integer(value) and int(value) in known else value
 
 
 def _fits(value: Any, field: FieldDescriptor) -> bool:
     """Whether a JSON value is one of this scalar type, by the rules of proto3's JSON mapping."""
     if field.enum_type:
-        if isinstance(value, str):
-            return value in field.enum_type.values_by_name
-        return _is_integer(value) and int(value) in field.enum_type.values_by_number
+        return isinstance(value, str) and value in field.enum_type.values_by_name
     if field.type == FieldDescriptor.TYPE_BOOL:
         return isinstance(value, bool)
     if field.type == FieldDescriptor.TYPE_STRING:
