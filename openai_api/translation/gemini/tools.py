@@ -78,8 +78,9 @@ def write_format(conversation: Conversation, offer: Offer, notices: list[Notice]
     if not offer.format or conversation.format is None:
         return {}
     config: dict[str, Any] = {"responseMimeType": "application/json"}
-    if conversation.format.schema is not None:
-        config["responseJsonSchema"] = response_schema(conversation.format.schema, "response_format", notices)
+    if conversation.format.schema:
+        schema = response_schema(conversation.format.schema, "response_format", notices)
+        config |= {"responseJsonSchema": schema} if schema else {}
     return config
 
 
