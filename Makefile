@@ -1,7 +1,7 @@
 # Castor's commands; `make` alone lists them.
 
 PYTHON ?= python3
-PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input
+INSTALL = -m pip install --quiet --disable-pip-version-check --no-input -r
 NODE = tests/clients/node
 
 .DEFAULT_GOAL := help
@@ -22,7 +22,7 @@ check: .venv/.dev ## Lint, format and types
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy credentials openai_api proxy_site
 
-bench: .venv/.dev ## Measure Castor against a bare-ASGI floor, and against LiteLLM where .venv-litellm is
+bench: .venv/.dev .venv-bench/.installed ## Measure Castor against a bare-ASGI floor, and against LiteLLM where .venv-litellm is
 	@.venv/bin/python -m bench
 
 # A venv is made once; a touched file in it says which requirements it holds, so that a changed list installs again.
@@ -36,16 +36,22 @@ bench: .venv/.dev ## Measure Castor against a bare-ASGI floor, and against LiteL
 
 .venv/.runtime: .venv/.created requirements.txt
 	@echo "Installing what Castor runs on (once) …"
-	@$(PIP) -r requirements.txt
+	@.venv/bin/python $(INSTALL) requirements.txt
 	@touch $@
 
 .venv/.dev: .venv/.runtime requirements-dev.txt
-	$(PIP) -r requirements-dev.txt
+	.venv/bin/python $(INSTALL) requirements-dev.txt
 	@touch $@
 
 .venv-litellm/.installed: .venv/.created requirements-litellm.txt
 	test -x .venv-litellm/bin/pip || $(PYTHON) -m venv .venv-litellm
-	.venv-litellm/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r requirements-litellm.txt
+	.venv-litellm/bin/python $(INSTALL) requirements-litellm.txt
+	@touch $@
+
+# The bench measures what is shipped: some libraries load whatever lies beside them, so tools for tests must not.
+.venv-bench/.installed: .venv/.created requirements.txt
+	test -x .venv-bench/bin/pip || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python $(INSTALL) requirements.txt
 	@touch $@
 
 $(NODE)/node_modules/.installed: $(NODE)/package-lock.json

@@ -22,6 +22,7 @@ class Size:
 
 
 FEW, MANY = 5, 105  # chunks of a stream; what 100 more of them cost is what a chunk costs
+CHUNKS, PACE = 20, 10  # of the streams whose first byte is waited for: how many chunks, how many milliseconds apart
 
 
 async def measure(running: Running, direct: Target, size: Size) -> dict[str, float]:
@@ -62,9 +63,10 @@ async def _added_latency(target: Target, direct: Target, size: Size) -> float:
 
 
 async def _added_first_token(target: Target, direct: Target, size: Size) -> float:
-    """Milliseconds that the median first byte of a stream comes later, with 32 streams running."""
-    request = load.body(chunks=20, pace=10, stream=True)
-    firsts = [[first for first, _ in await _streams(where, request, size.streams)] for where in (target, direct)]
+    """Milliseconds that the median first byte of a stream comes later, with 32 streams running that begin one after another."""
+    request = load.body(chunks=CHUNKS, pace=PACE, stream=True)
+    apart = CHUNKS * PACE / 1000 / AT_ONCE
+    firsts = [[first for first, _ in await _streams(where, request, size.streams, apart)] for where in (target, direct)]
     return (median(firsts[0]) - median(firsts[1])) * 1000
 
 
@@ -88,13 +90,15 @@ async def _one_by_one(target: Target, count: int) -> list[float]:
     return totals
 
 
-async def _streams(target: Target, request: bytes, count: int) -> list[tuple[float, float]]:
+async def _streams(target: Target, request: bytes, count: int, apart: float = 0) -> list[tuple[float, float]]:
+    """`apart`: seconds between the first streams of two clients; each client begins its next when one has ended."""
     clients = [await load.connect(target, request) for _ in range(AT_ONCE)]
 
-    async def repeat(client: load.Client) -> list[tuple[float, float]]:
+    async def repeat(number: int, client: load.Client) -> list[tuple[float, float]]:
+        await asyncio.sleep(number * apart)
         return [await client.ask() for _ in range(count // AT_ONCE)]
 
-    times = await _all(repeat(client) for client in clients)
+    times = await _all(repeat(number, client) for number, client in enumerate(clients))
     _close(clients)
     return [time for several in times for time in several]
 

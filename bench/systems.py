@@ -18,8 +18,11 @@ from pathlib import Path
 from bench.load import Target
 
 HOME = Path(__file__).resolve().parent.parent
+# Where the runtime requirements are alone, if `make bench` has made it: tools for tests in the same place cost memory.
+_ALONE = HOME / ".venv-bench/bin/python"
+_PYTHON = str(_ALONE) if _ALONE.exists() else sys.executable
 _LITELLM = HOME / ".venv-litellm/bin/litellm"
-_GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:proxy_site.gunicorn"]
+_GUNICORN = [_PYTHON, "-m", "gunicorn", "-c", "python:proxy_site.gunicorn"]
 _TOKEN = "castor-bench-0123456789abcdef"
 _MODEL = "gemini-3.8-flash"
 _KEYS = [f"AQ.bench-key-number-{number}" for number in range(5)]
@@ -58,8 +61,9 @@ def floor(upstream_port: int) -> Iterator[Running]:
 def castor(upstream_port: int) -> Iterator[Running]:
     with _directory() as var:
         environment, port = _environment(var, upstream_port)
+        (var / "queue").mkdir()
         for command in (["manage.py", "migrate", "--verbosity=0"], ["-c", _PREPARE]):
-            subprocess.run([sys.executable, *command], check=True, env=environment, cwd=HOME)
+            subprocess.run([_PYTHON, *command], check=True, env=environment, cwd=HOME)
         with _process(_GUNICORN, environment, port, "/health") as running:
             yield running
 

@@ -1,6 +1,6 @@
 """A Gemini that answers at once, on a bare asyncio protocol so that it is never what is measured.
 
-`maxOutputTokens` (or `max_tokens`, from a gateway that passes OpenAI's body on) is how many chunks a stream has,
+`maxOutputTokens` (however it is spelled; `max_tokens` when the load asks directly) is how many chunks a stream has,
 `seed` how many milliseconds lie between two of them.
 """
 
@@ -11,7 +11,7 @@ import sys
 import uvloop
 
 TEXT = "The quick brown fox jumps over the lazy dog. "
-_CHUNKS = re.compile(rb'"max(?:OutputT|_t)okens":\s*(\d+)')
+_CHUNKS = re.compile(rb'"max(?:OutputT|_output_t|_t)okens":\s*(\d+)')
 _PACE = re.compile(rb'"seed":\s*(\d+)')
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length:\s*(\d+)")
 
@@ -70,8 +70,8 @@ class Gemini(asyncio.Protocol):
             self.transport.write(_MODELS)
         elif b":streamGenerateContent" in target or b'"stream": true' in request:
             self.transport.write(_STREAM)
-            chunks, pace = _CHUNKS.search(request), _PACE.search(request)
-            self._stream(int(chunks[1]) if chunks else 1, int(pace[1]) / 1000 if pace else 0)
+            # Neither may be missing: a gateway that lost them on the way would look cheap.
+            self._stream(int(_CHUNKS.search(request)[1]), int(_PACE.search(request)[1]) / 1000)
         else:
             self.transport.write(_WHOLE)
 

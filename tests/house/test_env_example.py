@@ -18,7 +18,7 @@ import json
 from proxy_site import settings
 made = {"SECRET_KEY", "CREDENTIAL_ENCRYPTION_KEYS"}
 plain = {name: value for name, value in vars(settings).items() if name.isupper() and name not in made}
-print(json.dumps(plain, default=str))
+print(json.dumps(plain, default=lambda value: type(value).__name__))
 """
 
 

@@ -95,7 +95,7 @@ def test_a_second_start_keeps_everything_and_prints_no_secret(tmp_path: Path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_all_of_it_quietly(tmp_path: Path, number: signal.Signals):
     with running(tmp_path, PORT=str(free_port())) as castor:
-        assert len(processes_of(tmp_path)) >= 5  # the launcher, gunicorn and its worker, Celery and its beat
+        assert len(processes_of(tmp_path)) >= 4  # the launcher, gunicorn and its worker, Celery
         assert castor.stop(number) == 0
         assert processes_of(tmp_path) == []
     assert "Traceback" not in castor.output
