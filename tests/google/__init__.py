@@ -33,7 +33,8 @@ Scripts say otherwise, for the next call or for those of one key, model and numb
     google.script(ends="error", error="overloaded", after=1)              # an error event in the 200 stream
     google.script(pings=3, chunks=[], ends="stall")                       # nothing but comments
     google.script(text="a b c", cut_every=1, newline="\\n")                # bytes cut anywhere
-    google.script(megabytes=20)                                           # for slow readers
+    google.script(megabytes=20)                                           # for slow readers; gzip=True compresses
+    google.script(text="a b c", hop_tokens=2)                             # Gemini 4: CONTINUATION after two tokens
     google.script(chunks=[{...}, {...}])                                  # the very responses
     google.close_idle_connections()                                       # what a front end does to kept-alive ones
 

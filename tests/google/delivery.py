@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -78,6 +79,8 @@ def event(response: dict[str, Any], newline: str) -> str:
 
 
 def _array(responses: Responses, *, closed: bool) -> Iterator[bytes]:
+    if closed and not responses:
+        yield b"[]"
     for number, response in enumerate(responses, start=1):
         last = "]" if closed and number == len(responses) else ""
         yield (("[" if number == 1 else ",\r\n") + json.dumps(response, ensure_ascii=False, indent=2) + last).encode()
@@ -92,8 +95,9 @@ def _noting_usage(exchange: Exchange, responses: Responses, frames: Iterator[byt
 
 
 async def _send(exchange: Exchange, content_type: str, frames: Iterable[bytes], script: Script, fault: Refusal | None) -> None:
-    await exchange.start(200, {**HEADERS, "Content-Type": content_type, **script.headers})
-    pieces, pause = _cut(frames, script)
+    coding = {"Content-Encoding": "gzip"} if script.gzip else {}
+    await exchange.start(200, {**HEADERS, "Content-Type": content_type, **coding, **script.headers})
+    pieces, pause = _cut(_zipped(frames) if script.gzip else frames, script)
     await exchange.pause(script.first_byte_delay)
     for number, piece in enumerate(pieces):
         await exchange.pause(pause if number else 0)
@@ -101,6 +105,14 @@ async def _send(exchange: Exchange, content_type: str, frames: Iterable[bytes], 
             await exchange.write(piece)
             exchange.call.chunks_sent += 1
     await _end(exchange, script, fault)
+
+
+def _zipped(frames: Iterable[bytes]) -> Iterator[bytes]:
+    """One gzip stream, which can be read up to the end of each frame."""
+    compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    for frame in frames:
+        yield compressor.compress(frame) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    yield compressor.flush()
 
 
 def _cut(frames: Iterable[bytes], script: Script) -> tuple[Iterable[bytes], float]:

@@ -6,10 +6,9 @@ that is already open is avoided where it is optional: left out of an object, out
 
 import math
 import re
-from re import _constants as op  # type: ignore[attr-defined]
-from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
+from tests.google import patterns
 from tests.google.errors import invalid
 
 FORMATS = {
@@ -152,7 +151,7 @@ class _Generator:
         if schema.get("format") in FORMATS:
             return FORMATS[schema["format"]]
         if "pattern" in schema:
-            return _matching(schema["pattern"], self.text)
+            return patterns.matching(schema["pattern"]) or self.text
         text = self.text
         least = _least(schema, "minLength")
         text += "x" * (least - len(text))
@@ -193,36 +192,3 @@ def _number(schema: dict[str, Any], *, whole: bool) -> int | float:
     if step:
         value = math.ceil(value / step) * step
     return int(value) if whole else value
-
-
-def _matching(pattern: str, text: str) -> str:
-    """A text that matches a pattern, for the patterns that schemas really use: classes, literals, counts, groups, choices."""
-
-    def of_class(items: list[Any]) -> str:
-        negated = items[0][0] is op.NEGATE
-        allowed = [of_item(item) for item in items if item[0] is not op.NEGATE]
-        return next(sign for sign in "aA0-_ .x" if sign not in allowed) if negated else allowed[0]
-
-    def of_item(item: tuple[Any, Any]) -> str:
-        kind, value = item
-        if kind is op.RANGE:
-            return chr(value[0])
-        if kind is op.CATEGORY:
-            return {op.CATEGORY_DIGIT: "0", op.CATEGORY_SPACE: " "}.get(value, "a")
-        return chr(value)
-
-    def of(tree: Any) -> str:
-        return "".join(of_node(*node) for node in tree)
-
-    def of_node(kind: Any, value: Any) -> str:
-        if kind in (op.MAX_REPEAT, op.MIN_REPEAT):
-            return of(value[2]) * max(value[0], min(1, value[1]))
-        if kind is op.SUBPATTERN:
-            return of(value[-1])
-        if kind is op.BRANCH:
-            return of(value[1][0])
-        if kind is op.IN:
-            return of_class(value)
-        return {op.LITERAL: lambda: chr(value), op.ANY: lambda: "a", op.NOT_LITERAL: lambda: "a"}.get(kind, lambda: "")()
-
-    return of(_parser.parse(pattern)) or text

@@ -76,6 +76,8 @@ class Script(Struct, kw_only=True, forbid_unknown_fields=True):
     pings: int = 0
     """So many SSE comments before the first chunk."""
     newline: Literal["\r\n", "\n"] = "\r\n"
+    gzip: bool = False
+    """Compressed, as Google's front end does for callers who say that they can read it."""
     cuts: list[int] = field(default_factory=list)
     """Byte offsets at which the body is cut into separate writes."""
     cut_every: int = 0

@@ -30,17 +30,12 @@ def for_text(model: Model, nonce: bytes) -> str:
 
 def check(contents: list[dict[str, Any]], model: Model) -> None:
     """Refuse a history whose current turn lacks a signature that is needed, or holds one that is not good."""
-    if not model.checks_signatures or (model.id in FORGIVING and not _lacks_one(contents)):
+    if not model.checks_signatures:
         return
     start = turn_start(contents)
     for position, content in enumerate(contents[start:], start=start):
         if content.get("role") == "model":
             _check_step(content.get("parts", []), model, position)
-
-
-def _lacks_one(contents: list[dict[str, Any]]) -> bool:
-    steps = [content.get("parts", []) for content in contents[turn_start(contents) :] if content.get("role") == "model"]
-    return any(_calls(parts) and not any(part.get("thoughtSignature") for part in parts) for parts in steps)
 
 
 def turn_start(contents: list[dict[str, Any]]) -> int:

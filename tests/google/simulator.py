@@ -16,7 +16,7 @@ from tests.google.control import read_script
 from tests.google.exchange import NumberedProtocol
 from tests.google.log import Log
 from tests.google.quotas import Quotas
-from tests.google.scripts import Script
+from tests.google.scripts import Script, Scripts
 from tests.google.state import State
 
 
@@ -75,6 +75,11 @@ class GoogleSimulator:
     def reset(self) -> None:
         """Forget scripts, calls, quotas, the clock's moves and added keys."""
         self.state.reset()
+
+    @property
+    def scripts(self) -> Scripts:
+        """`google.scripts.left()` are those that have not been used up."""
+        return self.state.scripts
 
     @property
     def keys(self) -> dict[str, str]:

@@ -21,6 +21,13 @@ def test_scripts_follow_each_other(google):
     assert codes(google) == [503, 500, 500, 200]
 
 
+def test_what_is_left_of_the_scripts_can_be_seen(google):
+    google.script(error="overloaded")
+    later = google.script(error="internal", times=2)
+    codes(google, 2)
+    assert google.scripts.left() == [later]
+
+
 def test_a_script_waits_for_its_call(google):
     google.script(call=2, error="overloaded", times=2)
     assert codes(google) == [200, 503, 503, 200]

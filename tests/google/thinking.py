@@ -12,12 +12,9 @@ TOKENS_OF_DYNAMIC_BUDGET = 16
 
 def check(config: dict[str, Any], model: Model) -> None:
     """Refuse a thinkingConfig that the model does not take."""
-    level = config.get("thinkingLevel")
-    budget = config.get("thinkingBudget")
-    if not config:
-        return
-    if not model.thinks:
+    if config and not model.thinks:
         raise invalid(f"Thinking is not enabled for models/{model.id}")
+    level, budget = config.get("thinkingLevel"), config.get("thinkingBudget")
     if level and budget is not None:
         raise invalid("You can only set only one of thinking budget and thinking level.")
     if level:
