@@ -1,7 +1,7 @@
 # Castor's commands; `make` alone lists them.
 
 PYTHON ?= python3
-INSTALL = -m pip install --quiet --disable-pip-version-check --no-input -r
+INSTALL = -m pip install -qq --disable-pip-version-check --no-input -r
 NODE = tests/clients/node
 
 .DEFAULT_GOAL := help

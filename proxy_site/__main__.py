@@ -13,6 +13,7 @@ from proxy_site.supervisor import Supervisor
 
 def main() -> int:
     supervisor = Supervisor()  # First, so that Ctrl-C is never a traceback.
+    os.umask(0o077)  # What Castor keeps is nobody else's to read.
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
     try:
         django.setup()

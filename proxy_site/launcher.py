@@ -87,6 +87,7 @@ def _run(supervisor: Supervisor, lock: IO[str], token: str | None) -> int:
         print(greeting(token), flush=True)
         supervisor.wait_until(lambda: False)
     ended = None if supervisor.told_to_stop else supervisor.ended()
+    print(f"Stopping. Answers under way get {settings.SHUTDOWN_SECONDS} seconds to end; Ctrl-C cuts them off.", flush=True)
     supervisor.stop(patience=settings.SHUTDOWN_SECONDS + 10)
     if ended:
         print(f"{ended[0]} ended by itself (status {ended[1]}), so Castor has stopped. The lines above say why.", file=sys.stderr)

@@ -5,12 +5,14 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.house.castor import all_gone, free_port, processes_of, running
+from tests.house.castor import HOME, all_gone, free_port, processes_of, running
 
 PASSWORD = r"first admin: admin, password (\S+)"
 
@@ -71,8 +73,9 @@ def test_it_says_where_to_add_a_key_when_there_is_none(started):
     assert "There is no Gemini API key yet" in started.output
 
 
-def test_its_secrets_are_nobody_elses_to_read(started):
-    assert (started.var / "secrets.json").stat().st_mode & 0o077 == 0
+def test_what_it_keeps_is_nobody_elses_to_read(started):
+    open_to_others = [path.name for path in started.var.rglob("*") if path.stat().st_mode & 0o077]
+    assert open_to_others == []
 
 
 def test_a_second_start_keeps_everything_and_prints_no_secret(tmp_path: Path):
@@ -99,6 +102,53 @@ def test_a_signal_stops_all_of_it_quietly(tmp_path: Path, number: signal.Signals
         assert castor.stop(number) == 0
         assert processes_of(tmp_path) == []
     assert "Traceback" not in castor.output
+
+
+@pytest.fixture
+def gemini():
+    """The bench's upstream: how many chunks and how far apart is said by the request."""
+    port = free_port()
+    server = subprocess.Popen([sys.executable, "-m", "bench.upstream", str(port)], cwd=HOME)
+    yield f"http://127.0.0.1:{port}"
+    server.kill()
+    server.wait()
+
+
+def lines_of_a_stream(root: str, *, chunks: int, pace: int) -> Iterator[str]:
+    """`pace`: milliseconds between chunks."""
+    request = {"model": "gemini-3.8-flash", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": chunks, "seed": pace}
+    authorization = {"Authorization": "Bearer a-token-for-the-tests"}
+    with httpx.stream("POST", f"{root}/v1/chat/completions", json=request | {"stream": True}, headers=authorization) as answer:
+        yield from (line for line in answer.iter_lines() if line)
+
+
+def start_with(gemini: str, var: Path):
+    settings = {"GEMINI_API_KEYS": "AQ.a-key-for-the-test-of-stops", "PROXY_AUTH_KEYS": "a-token-for-the-tests"}
+    return running(var, PORT=str(free_port()), GOOGLE_GEMINI_BASE_URL=gemini, **settings)
+
+
+def test_a_stream_that_is_under_way_ends_as_it_should_before_castor_does(gemini, tmp_path: Path):
+    with start_with(gemini, tmp_path) as castor:
+        stream = lines_of_a_stream(castor.find(r"API +(http://\S+)/v1"), chunks=15, pace=100)
+        assert next(stream).startswith("data: {")
+        castor.process.send_signal(signal.SIGTERM)
+        castor.wait_for("Stopping.")
+        *chunks, last = stream
+        assert (len(chunks) >= 14, last) == (True, "data: [DONE]")
+        assert castor.end() == 0
+
+
+def test_a_second_signal_cuts_a_stream_off(gemini, tmp_path: Path):
+    with start_with(gemini, tmp_path) as castor:
+        stream = lines_of_a_stream(castor.find(r"API +(http://\S+)/v1"), chunks=600, pace=100)
+        next(stream)
+        castor.process.send_signal(signal.SIGINT)
+        castor.wait_for("Stopping.")
+        castor.process.send_signal(signal.SIGINT)
+        with pytest.raises(httpx.RemoteProtocolError):
+            list(stream)
+        assert castor.end() == 0
+        assert processes_of(tmp_path) == []
 
 
 def test_when_one_part_dies_the_rest_is_stopped_and_it_is_said(tmp_path: Path):
