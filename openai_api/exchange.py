@@ -7,24 +7,24 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import cache
 from types import TracebackType
 from typing import Self
 
 import structlog
 from msgspec.structs import replace
+from structlog.typing import FilteringBoundLogger
 
 from credentials.roster import TokenEntry
 from openai_api.errors import GatewayError, ModelNotAllowed, StrictRefusal
 from openai_api.gateway import Gateway
-from openai_api.ids import new_call_id, new_hex
+from openai_api.ids import new_call_id, new_uid
 from openai_api.relay import Relay
 from openai_api.translation.conversation import Conversation, Notice
 from openai_api.translation.events import Event, ToolCallDelta, Usage, UsageReport
 from openai_api.usage import CLIENT_GONE, Entry
 
 LONGEST_HEADER = 2_000
-
-log = structlog.get_logger("castor.request")
 
 
 class Exchange:
@@ -42,7 +42,7 @@ class Exchange:
         self._usage: dict[int, Usage] = {}
         self._notices: tuple[Notice, ...] = ()
         self._entry = Entry(
-            uid=new_hex(),
+            uid=new_uid(),
             request_id=request_id,
             started_at=time.time(),
             token=token.id,
@@ -217,8 +217,15 @@ def _in_header(notices: Sequence[Notice]) -> str:
     return safe if len(safe) <= LONGEST_HEADER else safe[: LONGEST_HEADER - 4] + " ..."
 
 
+@cache
+def _request_log() -> FilteringBoundLogger:
+    """Bound once: a lazy logger is made anew at each call."""
+    log: FilteringBoundLogger = structlog.get_logger("castor.request").bind()
+    return log
+
+
 def _log(entry: Entry, token: TokenEntry, notices: Sequence[Notice]) -> None:
-    log.info(
+    _request_log().info(
         "request",
         id=entry.request_id,
         token=token.prefix,

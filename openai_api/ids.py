@@ -2,6 +2,7 @@
 
 import os
 import random
+import time
 
 _source = random.Random()  # noqa: S311  # seeded by the operating system; nothing may be guarded by these ids
 os.register_at_fork(after_in_child=_source.seed)
@@ -10,6 +11,11 @@ os.register_at_fork(after_in_child=_source.seed)
 def new_hex() -> str:
     """32 hexadecimal digits."""
     return f"{_source.getrandbits(128):032x}"
+
+
+def new_uid() -> str:
+    """The same, but in the order of time: an index of such ids grows at its end, which is cheap."""
+    return f"{time.time_ns():016x}{_source.getrandbits(64):016x}"
 
 
 def new_id(prefix: str) -> str:

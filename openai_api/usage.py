@@ -50,6 +50,9 @@ class Entry(Struct, omit_defaults=True):
     total_ms: float = 0.0
 
 
+_ENDED = b'"ended":true'
+"""Stands in the line of a request that has ended, and in no other: quotes within texts are escaped."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Entry).decode
 
@@ -77,12 +80,12 @@ class UsageLog:
 
 
 def import_ready(journal: Journal) -> int:
-    """Take the rotated segments into the database; returns the rows read.
+    """Take the requests that ended from the rotated segments into the database; returns how many there were.
 
     A segment is deleted only once its rows are committed, and rows are recognised by uid: a crash in between repeats work
     and loses nothing.
     """
-    return sum(_import(path, _ended(_read(path))) for path in journal.ready())
+    return sum(_import(path, _read(path, only_ended=True)) for path in journal.ready())
 
 
 def import_orphans(journal: Journal) -> int:
@@ -97,18 +100,16 @@ def _import(path: Path, entries: list[Entry]) -> int:
     return len(entries)
 
 
-def _read(path: Path) -> list[Entry]:
+def _read(path: Path, *, only_ended: bool = False) -> list[Entry]:
     entries = []
     for line in path.read_bytes().splitlines():
+        if only_ended and _ENDED not in line:
+            continue
         try:
             entries.append(_decode(line))
         except msgspec.DecodeError:  # The last line of a process that was killed while it wrote.
             log.warning("unreadable usage line skipped", segment=path.name)
     return entries
-
-
-def _ended(entries: list[Entry]) -> list[Entry]:
-    return [entry for entry in entries if entry.ended]
 
 
 def _all_told(entries: list[Entry]) -> list[Entry]:

@@ -16,9 +16,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 def configure(options: dict[str, Any]) -> None:
     """Django's LOGGING_CONFIG hook; `options` are settings.LOGGING: `level` and `format` (console or json)."""
     level = logging.getLevelNamesMapping()[options["level"]]
-    final: list[Any] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())] if options["format"] == "console" else [_as_json]
-    )
+    final: list[Any] = [_as_text if options["format"] == "console" else _as_json]
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -28,7 +26,7 @@ def configure(options: dict[str, Any]) -> None:
     structlog.configure(
         processors=[*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     _configure_standard_library(level, [structlog.stdlib.add_logger_name, *shared], final)
@@ -52,6 +50,14 @@ def _redacted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
         if isinstance(text := event.get(name), str):
             event[name] = redact(text)
     return event
+
+
+def _as_text(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    """One line for people, and a trace below it. Not structlog's own, which takes longer than most requests."""
+    trace = event.pop("exception", None)
+    head = f"{event.pop('timestamp')} {event.pop('level'):<8} {event.pop('event')}"
+    line = " ".join([head, *(f"{name}={value}" for name, value in event.items() if value not in ("", None))])
+    return f"{line}\n{trace}" if trace else line
 
 
 def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:

@@ -12,17 +12,17 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "failed
 """`failed`: the upstream gave up on its own answer (a malformed call, say); before the first token it is asked again."""
 
 
-class TextDelta(Struct, frozen=True):
+class TextDelta(Struct, frozen=True, gc=False):
     text: str
 
 
-class ThoughtDelta(Struct, frozen=True):
+class ThoughtDelta(Struct, frozen=True, gc=False):
     """A piece of the summary of the model's thoughts."""
 
     text: str
 
 
-class ToolCallDelta(Struct, frozen=True):
+class ToolCallDelta(Struct, frozen=True, gc=False):
     """One whole call. `arguments` is the JSON text of an object; `signature` is base64, or empty."""
 
     id: str
@@ -31,14 +31,14 @@ class ToolCallDelta(Struct, frozen=True):
     signature: str = ""
 
 
-class MediaDelta(Struct, frozen=True):
+class MediaDelta(Struct, frozen=True, gc=False):
     """A file that the model made; `data` is base64."""
 
     mime_type: str
     data: str
 
 
-class Citation(Struct, frozen=True):
+class Citation(Struct, frozen=True, gc=False):
     """A source of the answer's text between two character offsets (of the whole text, end exclusive)."""
 
     start: int
@@ -47,7 +47,7 @@ class Citation(Struct, frozen=True):
     url: str
 
 
-class Usage(Struct, frozen=True):
+class Usage(Struct, frozen=True, gc=False):
     """Tokens. `completion` includes `reasoning`, `prompt` includes `cached`; the modality counts are parts of these two."""
 
     prompt: int = 0
@@ -61,13 +61,13 @@ class Usage(Struct, frozen=True):
     completion_image: int = 0
 
 
-class UsageReport(Struct, frozen=True):
+class UsageReport(Struct, frozen=True, gc=False):
     """What has been used so far: cumulative, so the last report is the true one."""
 
     usage: Usage
 
 
-class Finished(Struct, frozen=True):
+class Finished(Struct, frozen=True, gc=False):
     """The end. `native` is the upstream's own word for the reason, `message` what it said about it."""
 
     reason: FinishReason

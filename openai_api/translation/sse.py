@@ -34,6 +34,8 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Raises EventTooLarge."""
+        if self._is_one_event(data):
+            return [data[6:-4]]
         if self._after_cr and data:
             data = data.removeprefix(b"\n")  # The CR and LF of one line end came apart.
             self._after_cr = False
@@ -48,6 +50,16 @@ class Decoder:
         if unfinished:
             self._hold(self._pieces, unfinished)
         return payloads
+
+    def _is_one_event(self, data: bytes) -> bool:
+        """Whether this is what Google nearly always sends at once: one whole event, after a whole one. Found out in no time."""
+        between = not (self._at_start or self._after_cr or self._pieces or self._data or self._bare)
+        return (
+            between
+            and data.startswith(b"data: ")
+            and data.endswith(b"\r\n\r\n")
+            and data.count(b"\r\n") == data.count(b"\n") == 2
+        )
 
     def end(self) -> list[bytes]:
         """What the stream left unfinished when it ended, as it is."""

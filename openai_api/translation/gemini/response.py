@@ -168,7 +168,7 @@ def read_usage(metadata: UsageMetadata) -> Usage:
 
 
 def _tokens(details: tuple[ModalityTokens, ...], modality: str) -> int:
-    return sum(detail.token_count for detail in details if detail.modality == modality)
+    return sum(detail.token_count for detail in details if detail.modality == modality) if details else 0
 
 
 def _decode(payload: bytes) -> tuple[Answer, ...]:

@@ -18,13 +18,26 @@ from openai_api.translation.conversation import Notice, Schema
 from .schema_merge import Merger
 from .schema_recursion import loosen_recursion
 from .schema_refs import Refs
-from .schema_values import tidy_required, tidy_values
+from .schema_values import tidy_required, tidy_shapes, tidy_values
 
 _DEEPEST = 12
 """Levels after which a schema goes on in `$defs`. Google's parser counts messages, six to a property, and stops at 100."""
+_MOST_SCHEMAS = 10_000
 _LARGEST_KEPT = 16_384
 
-_ONE = ("not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "contentSchema")
+_IGNORED = (
+    "not",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "propertyNames",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "dependentSchemas",
+)
+_NOTHING: tuple[Any, ...] = (False, {"not": {}})
+"""Schemas that no value fits."""
 _LISTS = ("anyOf", "oneOf", "prefixItems")
 _LEFT_OUT = (
     "$schema",
@@ -92,6 +105,17 @@ def _as_object(schema: Schema) -> Schema:
     return schema
 
 
+def _described(branch: Any, around: Any) -> Any:
+    """A branch with those properties of the schema around it that it requires: Gemini may read each branch alone."""
+    if not isinstance(branch, dict) or not isinstance(branch.get("required"), list) or not isinstance(around, dict):
+        return branch
+    own = branch.get("properties", {})
+    if not isinstance(own, dict):
+        return branch
+    needed = {name: around[name] for name in branch["required"] if isinstance(name, str) and name in around and name not in own}
+    return {**branch, "properties": {**needed, **own}} if needed else branch
+
+
 class _Writer:
     def __init__(self, root: Schema) -> None:
         self.losses: list[str] = []
@@ -100,6 +124,7 @@ class _Writer:
         self._merger = Merger(self._refs, self.losses)
         self._waiting: deque[tuple[str, Any]] = deque()
         self._definitions: dict[str, Schema] = {}
+        self._written = 0
         # By id: schemas that are being merged around us, and the names of those that went to `$defs`, with the schema itself
         # so that its id stays its own.
         self._unfolding: set[int] = set()
@@ -132,18 +157,22 @@ class _Writer:
         return self._defined(name, schema)
 
     def _write_keywords(self, schema: Schema, depth: int) -> Schema:
+        self._written += 1
+        if self._written > _MOST_SCHEMAS:
+            raise UnusableSchema("it is too large.")
         out = {key: value for key, value in schema.items() if key not in _LEFT_OUT}
+        tidy_shapes(out, self.losses)
         self._write_properties(out, depth + 1)
         self._write_items(out, depth + 1)
-        self._write_branches(out, depth + 1)
-        tidy_required(out, self.losses)
+        self._write_branches(out, schema.get("properties"), depth + 1)
+        tidy_required(out)
         out = tidy_values(out, self.losses)
         return self._write_reference(out)
 
     def _write_properties(self, out: Schema, depth: int) -> None:
         properties = out.pop("properties", None)
         if isinstance(properties, dict):
-            out["properties"] = {name: self._write(inner, depth) for name, inner in properties.items() if inner is not False}
+            out["properties"] = {name: self._write(inner, depth) for name, inner in properties.items() if inner not in _NOTHING}
         patterns = out.pop("patternProperties", None)
         others = out.pop("additionalProperties", None)
         if isinstance(patterns, dict) and patterns and not isinstance(others, dict):
@@ -160,18 +189,16 @@ class _Writer:
         elif isinstance(items, dict) or items is True:
             out["items"] = self._write(items, depth)
 
-    def _write_branches(self, out: Schema, depth: int) -> None:
+    def _write_branches(self, out: Schema, around: Any, depth: int) -> None:
         for key in _LISTS:
             branches = out.pop(key, None)
             if isinstance(branches, list):
-                written = [self._write(branch, depth) for branch in branches if branch is not False]
+                written = [self._write(_described(branch, around), depth) for branch in branches if branch not in _NOTHING]
                 if any(written):
                     out[key] = written
-        for key in _ONE:
-            if isinstance(out.get(key), dict):
-                out[key] = self._write(out[key], depth)
-        if isinstance(out.get("dependentSchemas"), dict):
-            out["dependentSchemas"] = {name: self._write(inner, depth) for name, inner in out["dependentSchemas"].items()}
+        for key in _IGNORED:
+            if key in out and b'"$ref"' in msgspec.json.encode(out[key]):
+                del out[key]  # Its references would lead nowhere in what we send.
 
     def _write_reference(self, out: Schema) -> Schema:
         """A reference alone, or, with what stood beside it, as the only branch of an `anyOf`."""

@@ -23,25 +23,55 @@ _MISSPELT = {
 }
 
 
-def tidy_required(out: Schema, losses: list[str]) -> None:
-    """Only what is described can be required."""
+_SHAPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("title", "description", "format", "pattern", "$comment"), (str,)),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"), (int, float)),
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), (int, float)),
+    **dict.fromkeys(("uniqueItems", "deprecated", "readOnly", "writeOnly", "nullable"), (bool,)),
+    **dict.fromkeys(("enum", "examples", "propertyOrdering"), (list,)),
+}
+_MAY_BE_NULL = ("default", "const", "example")
+
+
+def tidy_shapes(out: Schema, losses: list[str]) -> None:
+    """Leave out keywords whose value is of no use, and bring the bounds of draft 4 up to date."""
+    for bound, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if isinstance(out.get(bound), bool):
+            exclusive = out.pop(bound)
+            if exclusive and limit in out:
+                out[bound] = out[limit]
+    for keyword in [keyword for keyword, value in out.items() if not _fits(keyword, value)]:
+        if out.pop(keyword) is not None:
+            losses.append(f"'{keyword}' has a value of the wrong type")
+
+
+def _fits(keyword: str, value: Any) -> bool:
+    if value is None:
+        return keyword in _MAY_BE_NULL
+    shapes = _SHAPES.get(keyword)
+    return shapes is None or (isinstance(value, shapes) and (not isinstance(value, bool) or bool in shapes))
+
+
+def tidy_required(out: Schema) -> None:
+    """What is required must be described, if only as anything that the schema allows beside its properties."""
     required = out.pop("required", None)
-    if not isinstance(required, list):
+    names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
+    if not names:
         return
-    properties = out.get("properties", {})
-    known = [name for name in dict.fromkeys(map(str, required)) if name in properties]
-    if known:
-        out["required"] = known
-    if unknown := [str(name) for name in required if str(name) not in properties]:
-        losses.append(f"'{unknown[0]}' is required but not described: left optional")
+    out["required"] = list(dict.fromkeys(names))
+    others = out.get("additionalProperties")
+    properties = out.setdefault("properties", {})
+    for name in out["required"]:
+        if name not in properties:
+            properties[name] = dict(others) if isinstance(others, dict) else {}
 
 
 def tidy_values(out: Schema, losses: list[str]) -> Schema:
     nullable = out.pop("nullable", None) is True if "$ref" not in out else False
     kinds = _kinds(out.pop("type", None), losses)
-    if "const" in out and "enum" not in out:
+    if isinstance(out.get("const"), str | int | float) and not isinstance(out["const"], bool) and "enum" not in out:
         out["enum"] = [out.pop("const")]
-    values, has_null = _enum(out.pop("enum", None), kinds, losses)
+    values, has_null = _enum(out, kinds, losses)
     if values:
         out["enum"] = values
         kinds = kinds or _kinds_of(values)
@@ -83,20 +113,19 @@ def _kinds(given: Any, losses: list[str]) -> list[str]:
     return list(dict.fromkeys(kinds))
 
 
-def _enum(given: Any, kinds: list[str], losses: list[str]) -> tuple[list[str | int | float], bool]:
-    """The values that an enumeration may hold, and whether null was another. `kinds` learns what the rest of them were."""
-    if not isinstance(given, list):
-        return [], False
+def _enum(out: Schema, kinds: list[str], losses: list[str]) -> tuple[list[str | int | float], bool]:
+    """The values that an enumeration may hold, taken out of the schema, and whether null was another. `kinds` learns the rest."""
+    given = out.pop("enum", [])
     values = [value for value in given if isinstance(value, str | int | float) and not isinstance(value, bool)]
     flags = {value for value in given if isinstance(value, bool)}
-    nulls = [value for value in given if value is None]
-    if flags and not values and not kinds:
-        kinds.append("boolean")
-    if nulls and not values and not flags and not kinds:
-        kinds.append("null")
-    if len(values) + len(nulls) < len(given) and not (flags == {True, False} and not values):
+    has_null = None in given
+    if not values and not kinds:
+        kinds += ["boolean"] * bool(flags) + ["null"] * has_null
+    if len(flags) == 1 and not values and not has_null:
+        out["const"] = flags.pop()  # Gemini ignores it, but may not have it in an enumeration.
+    elif len(values) + has_null < len(given) and (values or len(flags) < 2):
         losses.append("an enumeration may hold only texts and numbers")
-    return list(dict.fromkeys(values)), bool(nulls)
+    return list(dict.fromkeys(values)), has_null
 
 
 def _kinds_of(values: list[str | int | float]) -> list[str]:
