@@ -94,6 +94,8 @@ def _check_format(config: dict[str, Any], model: Model) -> None:
         schemas.check(config["responseSchema"], f"{PATH}.response_schema")
     if "responseJsonSchema" in config:
         schemas.check_json_schema(config["responseJsonSchema"], f"{PATH}.response_json_schema")
+    if "schema" in config.get("responseFormat", {}).get("text", {}):
+        schemas.check_json_schema(config["responseFormat"]["text"]["schema"], f"{PATH}.response_format.text.schema")
 
 
 def _check_modalities(config: dict[str, Any], model: Model) -> None:

@@ -5,8 +5,9 @@ from collections import Counter
 from typing import Any
 
 from tests.google import signatures, tokens
-from tests.google.answers import Answer, call_part, spoken
+from tests.google.answers import Answer
 from tests.google.models import Model
+from tests.google.parts import call_part, spoken
 from tests.google.scripts import Script
 
 MOST_CHUNKS = 20

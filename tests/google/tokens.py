@@ -53,6 +53,15 @@ def count_part(part: dict[str, Any]) -> Counter[str]:
     return sum(files, own)
 
 
+def count_call(call: dict[str, Any]) -> int:
+    """Tokens of a call that the model makes. Its id costs nothing: it is Google's, not the model's."""
+    return count_part({"functionCall": {"name": call["name"], "args": call.get("args", {})}})["TEXT"]
+
+
+def count_json(value: Any) -> int:
+    return count(_compact(value))
+
+
 def count_contents(contents: list[dict[str, Any]]) -> Counter[str]:
     return sum((count_part(part) for content in contents for part in content.get("parts", ())), Counter[str]())
 
