@@ -78,8 +78,10 @@ def litellm(upstream_port: int) -> Iterator[Running]:
         configuration = var / "config.yaml"  # JSON is YAML.
         configuration.write_text(json.dumps({"model_list": models, "general_settings": {"master_key": _TOKEN}}))
         port = free_port()
+        # Its table of prices is asked for on the internet unless told otherwise.
+        environment = os.environ | {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
         command = [_LITELLM, "--config", configuration, "--host=127.0.0.1", f"--port={port}", "--num_workers=1"]
-        with _process(command, os.environ | {"LITELLM_LOG": "ERROR"}, port, "/health/liveliness") as running:
+        with _process(command, environment, port, "/health/liveliness") as running:
             yield running
 
 
