@@ -52,14 +52,11 @@ class Decoder:
         return payloads
 
     def _is_one_event(self, data: bytes) -> bool:
-        """Whether this is what Google nearly always sends at once: one whole event, after a whole one. Found out in no time."""
-        between = not (self._at_start or self._after_cr or self._pieces or self._data or self._bare)
-        return (
-            between
-            and data.startswith(b"data: ")
-            and data.endswith(b"\r\n\r\n")
-            and data.count(b"\r\n") == data.count(b"\n") == 2
-        )
+        """Whether this is what Google nearly always sends at once: one whole event, after a whole one."""
+        if self._at_start or self._after_cr or self._pieces or self._data or self._bare:
+            return False
+        lines = data.count(b"\n")
+        return lines == 2 and data.startswith(b"data: ") and data.endswith(b"\r\n\r\n") and data.count(b"\r") == 2
 
     def end(self) -> list[bytes]:
         """What the stream left unfinished when it ended, as it is."""
