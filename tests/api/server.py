@@ -7,10 +7,8 @@ that ask for the same. `castor_alone(NAME=value)` is for tests that stop or kill
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -20,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.api.databases import Databases, Row, databases
 
 HOME = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
@@ -38,8 +38,11 @@ RESTRICTED = {
 class Castor:
     """A running server. `tokens` maps a sort of token (full, other, flash, expired, revoked) to its plain text."""
 
-    def __init__(self, var: Path, tokens: dict[str, str], environment: dict[str, str], application: str) -> None:
+    def __init__(
+        self, var: Path, databases: Databases, tokens: dict[str, str], environment: dict[str, str], application: str
+    ) -> None:
         self.var = var
+        self._databases = databases
         self.tokens = tokens
         self.token = tokens["full"]
         self.port = _free_port()
@@ -144,13 +147,11 @@ class Castor:
             with closing(connection.getresponse()) as response:
                 yield response
 
-    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+    def rows(self, query: str, *values: Any) -> list[Row]:
         """Read the server's database."""
-        with closing(sqlite3.connect(f"file:{self.var}/castor.sqlite3?mode=ro", uri=True, timeout=20)) as database:
-            database.row_factory = sqlite3.Row
-            return database.execute(query, values).fetchall()
+        return self._databases.rows(self.var, query, values)
 
-    def usage(self, request_id: str) -> list[sqlite3.Row]:
+    def usage(self, request_id: str) -> list[Row]:
         """The usage records of a request, once there is one."""
         query = "SELECT * FROM openai_api_usagerecord WHERE request_id = ?"
         self.wait(lambda: self.rows(query, request_id), f"a usage record of {request_id}")
@@ -188,6 +189,7 @@ class _Makers:
 
     def __init__(self, directory: Path, google_url: str) -> None:
         self._directory = directory
+        self._databases = databases()
         self._seeds: dict[str, tuple[Path, dict[str, str]]] = {}
         self._made = 0
         self._environment = {
@@ -208,8 +210,8 @@ class _Makers:
         seed, tokens = self._seed(environment)
         self._made += 1
         var = self._directory / f"var-{self._made}"
-        shutil.copytree(seed, var)
-        castor = Castor(var, tokens, environment, application)
+        environment |= self._databases.copy(seed, var)
+        castor = Castor(var, self._databases, tokens, environment, application)
         castor.start()
         return castor
 
@@ -217,7 +219,8 @@ class _Makers:
         keys = environment["GEMINI_API_KEYS"]
         if keys not in self._seeds:
             var = self._directory / f"seed-{len(self._seeds)}"
-            environment = {**environment, "CASTOR_VAR": str(var)}
+            var.mkdir()
+            environment = {**environment, **self._databases.prepare(var), "CASTOR_VAR": str(var)}
             command = [sys.executable, "-m", "tests.api.seed"]
             result = subprocess.run(command, cwd=HOME, env=environment, capture_output=True, text=True, check=False)
             assert result.returncode == 0, result.stderr

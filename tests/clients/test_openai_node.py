@@ -71,7 +71,7 @@ def test_errors_are_the_sdks_own_classes_with_code_and_param(run):
     assert errors == [
         {"kind": "AuthenticationError", "status": 401, "code": "invalid_api_key", "param": None},
         {"kind": "NotFoundError", "status": 404, "code": "model_not_found", "param": None},
-        {"kind": "BadRequestError", "status": 400, "code": None, "param": "temperature"},
+        {"kind": "BadRequestError", "status": 400, "code": "invalid_type", "param": "temperature"},
     ]
 
 
