@@ -24,6 +24,9 @@ from credentials.roster import Entry, ModelCard, Roster, TokenEntry
 FORGOTTEN_AFTER = timedelta(minutes=10)
 """How long an ended rest is remembered, so that its strikes count when the trouble comes straight back."""
 
+_OF_GROUPS = [reason for reason, scope in SCOPES.items() if scope is Scope.GROUP_AND_MODEL]
+"""The reasons of rests that all credentials of a project share."""
+
 _decrypted = lru_cache(maxsize=50_000)(decrypt)
 
 
@@ -73,7 +76,9 @@ def record_check(credential_id: int, outcome: Outcome, *, detail: str = "", aske
         revived, _ = KeyHealth.objects.filter(credential_id=credential_id, model="", state=State.INVALID).delete()
     elif effect.scope is Scope.CREDENTIAL and effect.reason is not None:
         until = rest_until(outcome, at=at.timestamp(), strikes=1, asked_for=asked_for)
-        rest = Rest(effect.state, effect.reason, FOREVER if until is None else until, at.timestamp(), 1, detail)
+        known = KeyHealth.objects.filter(credential_id=credential_id, model="", reason=effect.reason).first()
+        since = known.since if known else at
+        rest = Rest(effect.state, effect.reason, FOREVER if until is None else until, since.timestamp(), 1, detail)
         _write_rest(credential_id, "", rest)
     if derive_states([credential_id], at=at) or revived:
         PoolVersion.bump()  # Most checks find what was known: ten thousand of them must not reload every roster as often.
@@ -103,15 +108,32 @@ def forget_ended_rests(*, at: datetime) -> int:
 
 
 def derive_states(ids: Iterable[int], *, at: datetime) -> int:
-    """Set the state that lists and filters show, from what is wrong now; returns how many credentials changed."""
-    credentials = Credential.objects.filter(pk__in=list(ids)).prefetch_related("health", "served_models")
-    changed = [credential for credential in credentials if _derive(credential, at)]
+    """Set the state that lists and filters show, from what is wrong now; returns how many credentials changed.
+
+    Those of the same project are looked at as well: they share its rests.
+    """
+    projects = set(Credential.objects.filter(pk__in=list(ids)).exclude(project="").values_list("project", flat=True))
+    concerned = Credential.objects.filter(Q(pk__in=list(ids)) | Q(project__in=projects))
+    shared = _rests_by_project(projects)
+    changed = [
+        credential
+        for credential in concerned.prefetch_related("health", "served_models")
+        if _derive(credential, [*credential.health.all(), *shared.get(credential.project, ())], at)
+    ]
     Credential.objects.bulk_update(changed, ["state", "reason", "detail", "until"], batch_size=200)
     return len(changed)
 
 
-def _derive(credential: Credential, at: datetime) -> bool:
-    wrong = [row for row in credential.health.all() if row.until is None or row.until > at]
+def _rests_by_project(projects: Iterable[str]) -> dict[str, list[KeyHealth]]:
+    rests: dict[str, list[KeyHealth]] = {}
+    rows = KeyHealth.objects.filter(credential__project__in=projects, reason__in=_OF_GROUPS).select_related("credential")
+    for row in rows:
+        rests.setdefault(row.credential.project, []).append(row)
+    return rests
+
+
+def _derive(credential: Credential, rows: Iterable[KeyHealth], at: datetime) -> bool:
+    wrong = [row for row in rows if row.until is None or row.until > at]
     worst = min((row for row in wrong if not row.model), key=lambda row: row.state != State.INVALID, default=None)
     if worst is None and _all_rest(credential, wrong):
         worst = min(wrong, key=lambda row: row.until or datetime.max.replace(tzinfo=UTC))
@@ -150,7 +172,7 @@ def _forget(place: Place) -> set[int]:
     belongs = Q(credential__project=value) if kind == "project" else Q(credential_id=int(value))
     rows = KeyHealth.objects.filter(belongs, model=model)
     if kind == "project":
-        rows = rows.filter(reason__in=[reason for reason, scope in SCOPES.items() if scope is Scope.GROUP_AND_MODEL])
+        rows = rows.filter(reason__in=_OF_GROUPS)
     touched = set(rows.values_list("credential_id", flat=True))
     rows.delete()
     return touched

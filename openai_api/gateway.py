@@ -94,8 +94,11 @@ class Gateway:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(SYNC_SECONDS)
-            self.usage.rotate()
-            await self._sync()
+            try:
+                self.usage.rotate()
+                await self._sync()
+            except Exception:  # Without this loop nothing is learned or saved any more: it must outlive any fault.
+                log.exception("Keeping memory and database in agreement failed; it is tried again.")
 
     async def _sync(self) -> None:
         """Write what this process has learned, read what others have changed. A database that is down is tried again."""

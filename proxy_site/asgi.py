@@ -7,6 +7,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
 django.setup(set_prefix=False)
 
+from django.core.exceptions import ImproperlyConfigured  # noqa: E402
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 
 from openai_api.gateway import gateway  # noqa: E402
@@ -32,7 +33,11 @@ class Application:
 
     async def _lifespan(self, receive, send) -> None:
         await receive()
-        await gateway.open()
+        try:
+            await gateway.open()
+        except ImproperlyConfigured as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await gateway.close()

@@ -136,6 +136,24 @@ def test_a_key_is_shown_as_resting_once_nothing_that_it_serves_is_free():
     assert (key.state, key.reason) == (State.RATE_LIMITED, Reason.MINUTE_QUOTA)
 
 
+def test_the_keys_of_a_project_are_shown_resting_together():
+    keys = [add_key(f"test-key-number-{number}", project="p") for number in range(2)]
+    for key in keys:
+        ServedModel.objects.create(credential=key, name=FLASH, methods=["generateContent"])
+    report(loaded_pool(), Outcome.DAY_QUOTA)
+    assert set(Credential.objects.values_list("state", flat=True)) == {State.RATE_LIMITED}
+    store.return_to_service(Credential.objects.all())
+    assert set(Credential.objects.values_list("state", flat=True)) == {State.AVAILABLE}
+
+
+def test_checking_a_dead_key_again_leaves_the_day_on_which_it_died():
+    key = add_key()
+    store.record_check(key.pk, Outcome.KEY_REJECTED, detail="first")
+    since = KeyHealth.objects.get().since
+    store.record_check(key.pk, Outcome.KEY_REJECTED, detail="second")
+    assert (KeyHealth.objects.get().since, KeyHealth.objects.get().detail) == (since, "second")
+
+
 def test_failures_that_have_not_led_to_a_rest_are_not_written_down():
     add_key()
     report(loaded_pool(), Outcome.UPSTREAM_FAILED)
