@@ -38,7 +38,6 @@ _IGNORED = (
 )
 _NOTHING: tuple[Any, ...] = (False, {"not": {}})
 """Schemas that no value fits."""
-_LISTS = ("anyOf", "oneOf", "prefixItems")
 _LEFT_OUT = (
     "$schema",
     "$id",
@@ -184,13 +183,19 @@ class _Writer:
 
     def _write_items(self, out: Schema, depth: int) -> None:
         items = out.pop("items", None)
+        tuple_items = out.pop("prefixItems", None)
         if isinstance(items, list):  # How tuples were written before draft 2020-12.
-            out.setdefault("prefixItems", items)
-        elif isinstance(items, dict) or items is True:
+            tuple_items, items = items, out.get("additionalItems")
+        out.pop("additionalItems", None)
+        if isinstance(tuple_items, list):
+            out["prefixItems"] = [self._write(item, depth) for item in tuple_items]
+            if items is False:
+                out["maxItems"] = min(len(tuple_items), out.get("maxItems", len(tuple_items)))
+        if isinstance(items, dict) or items is True:
             out["items"] = self._write(items, depth)
 
     def _write_branches(self, out: Schema, around: Any, depth: int) -> None:
-        for key in _LISTS:
+        for key in ("anyOf", "oneOf"):
             branches = out.pop(key, None)
             if isinstance(branches, list):
                 written = [self._write(_described(branch, around), depth) for branch in branches if branch not in _NOTHING]

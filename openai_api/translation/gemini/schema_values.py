@@ -71,6 +71,8 @@ def tidy_values(out: Schema, losses: list[str]) -> Schema:
     kinds = _kinds(out.pop("type", None), losses)
     if isinstance(out.get("const"), str | int | float) and not isinstance(out["const"], bool) and "enum" not in out:
         out["enum"] = [out.pop("const")]
+    if "integer" in kinds:
+        _include_bounds(out)
     values, has_null = _enum(out, kinds, losses)
     if values:
         out["enum"] = values
@@ -86,6 +88,16 @@ def tidy_values(out: Schema, losses: list[str]) -> Schema:
             if key in out and {"type": "null"} not in out[key]:
                 out[key] = [*out[key], {"type": "null"}]
     return _with_type(out, kinds)
+
+
+def _include_bounds(out: Schema) -> None:
+    """Gemini heeds `minimum` and not `exclusiveMinimum`; for whole numbers the one can say the other."""
+    if isinstance(out.get("exclusiveMinimum"), int):
+        least = out.pop("exclusiveMinimum") + 1
+        out["minimum"] = max(least, out.get("minimum", least))
+    if isinstance(out.get("exclusiveMaximum"), int):
+        most = out.pop("exclusiveMaximum") - 1
+        out["maximum"] = min(most, out.get("maximum", most))
 
 
 def _with_type(out: Schema, kinds: list[str]) -> Schema:
