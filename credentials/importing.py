@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from credentials.crypto import TOKEN_PREFIX, fingerprint, mask
 from credentials.models import ApiKey, Credential, Kind, PoolVersion
+from credentials.signals import MOST_CHECKS, request_check
 
 _SHORTEST, _LONGEST = 8, 500
 _SEPARATORS = re.compile(r"""[\s,;|\[\]()<>"'`“”‘’\u200b\ufeff]+""")
@@ -93,12 +94,14 @@ def examine(candidates: Iterable[Candidate]) -> Report:
 
 @transaction.atomic
 def take_in(report: Report, *, project: str = "", priority: int = 0) -> int:
-    """Add the new keys of a report to the pool; returns how many."""
+    """Add the new keys of a report to the pool, and have them checked soon; returns how many there are."""
     new = [_api_key(finding.candidate, project, priority) for finding in report.of(Verdict.NEW)]
     # Another process may be taking in the same keys: each is stored once all the same.
     ApiKey.objects.bulk_create(new, batch_size=_AT_ONCE, ignore_conflicts=True)
     if new:
         PoolVersion.bump()
+        marks = [key.fingerprint for key in new[:MOST_CHECKS]]
+        request_check(ApiKey.objects.filter(fingerprint__in=marks).values_list("pk", flat=True))
     return len(new)
 
 

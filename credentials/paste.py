@@ -6,11 +6,8 @@ from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from credentials.crypto import fingerprint
 from credentials.forms import PasteForm
 from credentials.importing import Report, Verdict, examine, take_in
-from credentials.models import Credential
-from credentials.signals import MOST_CHECKS, request_check
 
 _MOST_ROWS = 200
 
@@ -26,16 +23,10 @@ def paste_view(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
         report = examine(form.candidates)
         imported = "import" in request.POST
         if imported:
-            _take_in(report, form.cleaned_data)
+            take_in(report, project=form.cleaned_data["project"], priority=form.cleaned_data["priority"])
         context = {"report": report, "table": _table(report), "imported": imported}
     page = {"title": "Paste keys", "form": form, "most_rows": _MOST_ROWS}
     return TemplateResponse(request, "credentials/paste.html", model_admin.admin_site.each_context(request) | page | context)
-
-
-def _take_in(report: Report, choices: dict[str, Any]) -> None:
-    take_in(report, project=choices["project"], priority=choices["priority"])
-    marks = [fingerprint(finding.candidate.secret) for finding in report.of(Verdict.NEW)[:MOST_CHECKS]]
-    request_check(Credential.objects.filter(fingerprint__in=marks).values_list("pk", flat=True))
 
 
 def _table(report: Report) -> dict[str, list]:

@@ -13,7 +13,6 @@ from django.utils.timezone import now
 from credentials import crypto
 from credentials.importing import Verdict, candidate_of, examine, take_in
 from credentials.models import ClientToken, Credential
-from credentials.signals import MOST_CHECKS, request_check
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +39,7 @@ def check() -> None:
 def take_in_environment() -> None:
     """Take GEMINI_API_KEYS into the pool and make the tokens of PROXY_AUTH_KEYS. Doing it again changes nothing."""
     report = examine(candidate_of(key, "GEMINI_API_KEYS") for key in settings.GEMINI_API_KEYS)
-    if take_in(report):
-        marks = [crypto.fingerprint(key) for key in settings.GEMINI_API_KEYS[:MOST_CHECKS]]
-        request_check(Credential.objects.filter(fingerprint__in=marks).values_list("pk", flat=True))
+    take_in(report)
     for finding in report.of(Verdict.MALFORMED):
         logger.warning("A key in GEMINI_API_KEYS is not taken in: it is %s.", finding.note)
     if settings.PROXY_AUTH_KEYS or User.objects.filter(username=_OWNER).exists():
