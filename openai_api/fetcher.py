@@ -30,6 +30,8 @@ CONNECT_SECONDS = 5.0
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HEADERS = ((b"User-Agent", b"Castor/1 (media fetcher)"), (b"Accept", b"*/*"), (b"Accept-Encoding", b"identity"))
+# httpx says InvalidURL; the standard library, which it joins URLs with, and lone surrogates end in ValueErrors.
+_UNREADABLE = (httpx.InvalidURL, ValueError)
 _MIME_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
 
 
@@ -146,7 +148,7 @@ class Fetcher:
 def _parsed(text: str) -> httpx.URL:
     try:
         return httpx.URL(text)
-    except httpx.InvalidURL as error:
+    except _UNREADABLE as error:
         raise Refused("The URL cannot be read.") from error
 
 
@@ -157,7 +159,7 @@ def _target(url: httpx.URL) -> httpcore.URL:
 def _redirected(url: httpx.URL, response: httpcore.Response) -> httpx.URL:
     try:
         following = url.join(_header(response, b"location"))
-    except httpx.InvalidURL as error:
+    except _UNREADABLE as error:
         raise Refused(f"{url.host} redirects to a URL that cannot be read.") from error
     if url.scheme == "https" and following.scheme != "https":
         raise Refused(f"{url.host} redirects from https to a URL without it.")

@@ -375,6 +375,20 @@ async def test_private_networks_allowed_open_them_with_any_port(address, network
     assert network.connected == [(address, 9000)]
 
 
+AWKWARD = st.text(alphabet=st.sampled_from("aé0.:/@[]%\\?#&-_~ \t\n\u3002\uff10\ud800\u212a１"), max_size=12)
+
+
+@settings(max_examples=400)
+@given(st.sampled_from(["http://", "https://", "HTTP:", "//", ""]), AWKWARD | st.text(max_size=20))
+async def test_no_text_in_place_of_a_url_is_our_own_error(scheme, rest):
+    network = Network()
+    fetcher = guarded()
+    fetcher._pool = httpcore.AsyncConnectionPool(network_backend=PinnedNetwork(fetcher._policy, NameServer(), network))
+    with pytest.raises(InvalidRequest):
+        await fetch(fetcher, scheme + rest)
+    assert network.connected == []
+
+
 # --- What is asked -----------------------------------------------------------------------------------------------------
 
 
@@ -427,6 +441,9 @@ REDIRECTS_TO_NOWHERE = [
     ("gopher://x/", SCHEME),
     ("http://bad.example.com/", NOT_PUBLIC),
     ("http://exa\x7fmple/", UNREADABLE),
+    ("http://[", ODD_HOST),
+    ("http://[::1", UNREADABLE),
+    ("//a]b/", ODD_HOST),
     ("", "redirected more than 3 times"),
 ]
 

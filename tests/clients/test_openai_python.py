@@ -566,6 +566,33 @@ def test_a_deadline_of_ours_raises_with_504(castor_with, google):
     assert caught.value.code == "deadline_exceeded"
 
 
+@pytest.mark.parametrize(
+    ("setting", "code"), [({"TIMEOUT": "1"}, "deadline_exceeded"), ({"READ_TIMEOUT": "1"}, "upstream_broken")], ids=str
+)
+def test_a_stream_that_stalls_raises_and_never_looks_finished(castor_with, google, setting, code):
+    castor = castor_with(**setting)
+    google.script(text="one two three four", tokens_per_chunk=1, ends="stall", after=2)
+    chunks = []
+    with OpenAI(base_url=castor.base_url, api_key=castor.token, max_retries=0) as client:
+        stream = client.chat.completions.create(model=FLASH, messages=user("x"), stream=True)
+        with pytest.raises(openai.APIError) as caught:
+            chunks.extend(stream)
+    assert caught.value.code == code
+    assert text_of(chunks).startswith("one")
+    assert all(chunk.choices[0].finish_reason is None for chunk in chunks)
+    google.wait_until(lambda log: log.generation()[-1].client_closed)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_upstream_that_stalls_before_its_first_token_is_given_up_for_another(castor_with, google, stream):
+    castor = castor_with(READ_TIMEOUT="1")
+    google.script(ends="stall")
+    with OpenAI(base_url=castor.base_url, api_key=castor.token, max_retries=0) as client:
+        answer = client.chat.completions.create(model=FLASH, messages=user("hello"), stream=stream)
+        assert (text_of(answer) if stream else answer.choices[0].message.content) == "echo: hello"
+    assert len(google.log.generation()) == 2
+
+
 def test_a_client_that_loses_patience_frees_the_upstream(castor, google):
     google.script(ends="stall")
     with (
