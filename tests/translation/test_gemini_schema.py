@@ -449,6 +449,15 @@ def test_a_circle_without_property_of_its_own_is_opened_on_the_way():
     assert losses == ["'kids' is recursive: made optional"]
 
 
+def test_every_way_into_a_circle_is_opened():
+    definitions = {
+        "$defs": {"Node": of({"a": {"$ref": "#/$defs/Same"}, "b": {"$ref": "#/$defs/Same"}}, required=["a", "b"]), "Same": NODE}
+    }
+    written, losses = rewritten(of({"root": NODE}, **definitions))
+    judge(written)
+    assert losses == ["'b' is recursive: made optional", "'a' is recursive: made optional"]
+
+
 def test_a_schema_that_refers_to_its_root_gets_a_definition_of_it():
     written = sent(of({"v": {"type": "string"}, "next": {"$ref": "#"}}, required=["v"]))
     body = of({"v": {"type": "string"}, "next": {"$ref": "#/$defs/root"}}, required=["v"])

@@ -15,10 +15,14 @@ Place = tuple[Schema, str]
 def loosen_recursion(definitions: dict[str, Schema]) -> list[str]:
     """Change `definitions` until every circle in them passes through an optional property, and tell what was loosened."""
     losses: list[str] = []
-    finished: set[str] = set()
-    for name in definitions:
-        _visit(name, definitions, finished, losses)
-    return losses
+    while True:
+        known = len(losses)
+        finished: set[str] = set()
+        for name in definitions:
+            _visit(name, definitions, finished, losses)
+        # A circle opened on the way to a definition leaves other ways to it: look again until there is none.
+        if len(losses) == known:
+            return losses
 
 
 def _visit(start: str, definitions: dict[str, Schema], finished: set[str], losses: list[str]) -> None:
