@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, given, settings
 
 from openai_api.errors import InvalidRequest
 from openai_api.translation.conversation import Conversation, Text, ToolCall, ToolResult
-from openai_api.translation.gemini.capabilities import SHIPPED_MODELS
 from openai_api.translation.gemini.request import write_request
 from tests.google import contents
 from tests.google.models import MODELS
@@ -58,12 +57,3 @@ def test_no_text_call_or_result_of_the_history_is_lost(conversation):
 def test_translating_twice_gives_the_same_bytes(conversation):
     if not says_nothing(conversation):
         assert write_request(conversation) == write_request(conversation)
-
-
-def test_every_shipped_model_is_one_that_google_lists():
-    assert {model.name for model in SHIPPED_MODELS} <= MODELS.keys()
-
-
-@pytest.mark.parametrize("model", SHIPPED_MODELS, ids=lambda model: model.name)
-def test_the_limits_of_shipped_models_are_googles(model):
-    assert (model.input_limit, model.output_limit) == (MODELS[model.name].input_limit, MODELS[model.name].output_limit)
