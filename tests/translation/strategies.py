@@ -19,7 +19,16 @@ from openai_api.translation.conversation import (
     Turn,
 )
 
-MIME_TYPES = ("image/png", "image/jpg", "IMAGE/JPEG", "application/pdf", "audio/mp3", "audio/x-wav", "text/csv", "application/json")
+MIME_TYPES = (
+    "image/png",
+    "image/jpg",
+    "IMAGE/JPEG",
+    "application/pdf",
+    "audio/mp3",
+    "audio/x-wav",
+    "text/csv",
+    "application/json",
+)
 
 words = st.text(min_size=0, max_size=12)
 names = st.from_regex(r"[a-zA-Z0-9_-]{1,12}", fullmatch=True)
@@ -42,7 +51,11 @@ signatures = st.sampled_from(("", "Y29udGV4dF9lbmdpbmVlcmluZ19pc190aGVfd2F5X3RvX
 calls = st.builds(
     ToolCall, id=call_ids, name=few_names, arguments=st.dictionaries(words, values, max_size=3), signature=signatures
 )
-outputs = words | st.dictionaries(words, values, max_size=3).map(str) | st.sampled_from(('{"ok": true}', "[1]", '{"id": 12345678901234567890}', "{"))
+outputs = (
+    words
+    | st.dictionaries(words, values, max_size=3).map(str)
+    | st.sampled_from(('{"ok": true}', "[1]", '{"id": 12345678901234567890}', "{"))
+)
 results = st.builds(
     ToolResult, call_id=call_ids, name=few_names | st.just(""), output=outputs, media=st.lists(media, max_size=1).map(tuple)
 )

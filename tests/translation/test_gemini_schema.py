@@ -232,6 +232,16 @@ def test_what_gemini_understands_stays_as_it_is(schema):
             id="old tuple",
         ),
         pytest.param(
+            {"type": "array", "items": [{}], "additionalItems": {"type": "string"}},
+            {"type": "array", "prefixItems": [{}], "items": {"type": "string"}},
+            id="old tuple that goes on",
+        ),
+        pytest.param(
+            {"type": "array", "items": [{}], "additionalItems": False},
+            {"type": "array", "prefixItems": [{}], "maxItems": 1},
+            id="old tuple that does not",
+        ),
+        pytest.param(
             {"type": "array", "items": False, "prefixItems": [{}]},
             {"type": "array", "prefixItems": [{}], "maxItems": 1},
             id="closed tuple",

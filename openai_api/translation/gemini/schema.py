@@ -46,7 +46,6 @@ _LEFT_OUT = (
     "$anchor",
     "$dynamicAnchor",
     "$recursiveAnchor",
-    "additionalItems",
     "components",
 )
 
