@@ -233,6 +233,45 @@ def test_an_answer_larger_than_any_buffer_arrives_whole(castor, google):
     assert len(answer["choices"][0]["message"]["content"]) > 4_900_000
 
 
+def test_clients_that_leave_at_any_moment_leave_nothing_taken(castor_alone, google):
+    castor = castor_alone(GEMINI_API_KEYS=TWO_KEYS, MAX_CONCURRENT="1", MAX_IN_FLIGHT="3")
+    for fields in ({"stream": True}, {"stream": False}, {"stream": True, "n": 2}, {"n": 2}):
+        for after in (0, 1):
+            google.script(**STALLS, after=after, times=None)
+            asked = len(google.log.generation()) + fields.get("n", 1)
+            with socket.create_connection(("127.0.0.1", castor.port)) as client:
+                send_chat(castor, client, **fields)
+                google.wait_until(lambda log, asked=asked: len(log.generation()) == asked)
+            google.wait_until(lambda log: all(call.client_closed for call in log.generation()))
+    google.state.scripts.clear()
+    # Every credential and every place in flight is free again, or one of these would wait for ever.
+    castor.wait(lambda: castor.chat()[0] == 200, "serving")
+    google.script(**STALLS, after=1, times=2)
+    with castor.streaming() as one, castor.streaming() as two:
+        assert first_content(one)
+        assert first_content(two)
+
+
+def test_a_request_that_waits_for_its_turn_gets_it_and_one_that_gave_up_holds_nobody_up(castor_alone, google):
+    castor = castor_alone(GEMINI_API_KEYS=TWO_KEYS, MAX_CONCURRENT="1")
+    google.script(**STALLS, after=1, times=2)
+    with castor.streaming() as one, castor.streaming() as two:
+        assert first_content(one)
+        assert first_content(two)
+        with socket.create_connection(("127.0.0.1", castor.port)) as impatient:
+            send_chat(castor, impatient, request_id="impatient")
+            patient = socket.create_connection(("127.0.0.1", castor.port), timeout=20)
+            send_chat(castor, patient, text="patient")
+        castor.usage("impatient")
+        assert len(google.log.generation()) == 2
+    with patient:
+        response = http.client.HTTPResponse(patient)
+        response.begin()
+        assert json.loads(response.read())["choices"][0]["message"]["content"] == "echo: patient"
+    assert google.log.generation()[-1].text == "patient"
+    assert castor.usage("impatient")[0]["status"] == 499
+
+
 # --- The server's own life ---------------------------------------------------------------------------------------------
 
 

@@ -283,6 +283,40 @@ def test_the_choice_of_tools_is_passed_on(client, google, choice, mode, allowed)
     assert answer.finish_reason == ("tool_calls" if mode == "ANY" else "stop")
 
 
+def test_functions_of_the_old_kind_still_go_round(client, google):
+    functions = [WEATHER["function"]]
+    messages = user(CALL_PARIS)
+    first = client.chat.completions.create(model=FLASH, messages=messages, functions=functions, function_call="auto").choices[0]
+    assert first.finish_reason == "function_call"
+    call = first.message.function_call
+    assert (call.name, json.loads(call.arguments)) == ("get_weather", {"city": "Paris"})
+    messages += [
+        {"role": "assistant", "content": None, "function_call": {"name": call.name, "arguments": call.arguments}},
+        {"role": "function", "name": call.name, "content": "sunny"},
+    ]
+    second = client.chat.completions.create(model=FLASH, messages=messages, functions=functions).choices[0]
+    assert (second.finish_reason, google.log[-1].status) == ("stop", 200)
+    assert "sunny" in second.message.content
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_web_search_cites_its_sources_by_characters_of_the_answer(client, google, stream):
+    asked = {"model": FLASH, "messages": user("Žluťoučký kůň. Zweiter Satz."), "web_search_options": {}}
+    answer = client.chat.completions.create(**asked, stream=stream)
+    if stream:
+        chunks = list(answer)
+        text = text_of(chunks)
+        found = [one for chunk in chunks for one in getattr(chunk.choices[0].delta, "annotations", None) or []]
+        citations = [one["url_citation"] for one in found]
+    else:
+        text = answer.choices[0].message.content
+        citations = [one.url_citation.model_dump() for one in answer.choices[0].message.annotations]
+    assert {"googleSearch": {}} in google.log[-1].body["tools"]
+    assert all(citation["url"].startswith("https://") for citation in citations)
+    cited = [text[citation["start_index"] : citation["end_index"]] for citation in citations]
+    assert cited == ["echo: Žluťoučký kůň.", " Zweiter Satz."]
+
+
 # --- Structured output ---------------------------------------------------------------------------------------------------
 
 
