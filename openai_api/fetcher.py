@@ -19,6 +19,7 @@ from openai_api import media_types
 from openai_api.errors import InvalidRequest
 from openai_api.public_network import NetworkPolicy, PinnedNetwork, Refused, Resolver, resolve
 from openai_api.translation.conversation import Conversation, Media, RemoteMedia
+from openai_api.translation.gemini.media import normalised
 
 MAX_FILES = 16
 MAX_REDIRECTS = 3
@@ -138,7 +139,7 @@ class Fetcher:
         body = Body(encoding=_header(response, b"content-encoding").lower(), most=self._max_bytes)
         async for chunk in response.aiter_stream():
             body.add(chunk)
-        return _media(body.finish(), media_types.normalised(_header(response, b"content-type")), host)
+        return _media(body.finish(), normalised(_header(response, b"content-type")), host)
 
     def _timeouts(self) -> dict[str, dict[str, float]]:
         # Only the connection has a limit of its own, so that a dead address leaves time for the next one.

@@ -1,39 +1,9 @@
-"""Which types of file Gemini reads, and what a file is when its server does not say or says something false.
-
-Source: the file types in Google's pages on images, documents, audio and video (wire reference 1.11).
-"""
+"""What a fetched file is when its server does not say, or says something false."""
 
 import re
 
-_ALIASES = {
-    "image/jpg": "image/jpeg",
-    "image/pjpeg": "image/jpeg",
-    "image/x-png": "image/png",
-    "application/x-pdf": "application/pdf",
-    "audio/x-wav": "audio/wav",
-    "audio/wave": "audio/wav",
-    "audio/vnd.wave": "audio/wav",
-    "audio/x-mp3": "audio/mp3",
-    "audio/x-aiff": "audio/aiff",
-    "audio/x-aac": "audio/aac",
-    "audio/x-flac": "audio/flac",
-    "audio/x-m4a": "audio/m4a",
-    "audio/mp4": "audio/m4a",
-    "video/quicktime": "video/mov",
-    "video/x-msvideo": "video/avi",
-    "video/x-ms-wmv": "video/wmv",
-    "video/flv": "video/x-flv",
-}
-_ACCEPTED = frozenset(
-    f"{kind}/{subtype}"
-    for kind, subtypes in {
-        "image": "png jpeg webp heic heif",
-        "application": "pdf",
-        "audio": "wav mp3 aiff aac ogg flac mpeg m4a l16 opus alaw mulaw webm",
-        "video": "mp4 mpeg mov avi x-flv mpg webm wmv 3gpp",
-    }.items()
-    for subtype in subtypes.split()
-)
+from openai_api.translation.gemini.media import is_read
+
 _MAGIC = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
@@ -53,19 +23,13 @@ _MAGIC = (
     (re.compile(rb".{4}ftyp(?:isom|iso2|mp4|avc1|M4V|dash)", re.DOTALL), "video/mp4"),
     (re.compile(rb"\x1aE\xdf\xa3"), "video/webm"),
     (re.compile(rb"RIFF.{4}AVI ", re.DOTALL), "video/avi"),
-    (re.compile(rb"FLV\x01"), "video/x-flv"),
+    (re.compile(rb"FLV\x01"), "video/flv"),
 )
 
 
-def normalised(content_type: str) -> str:
-    """`Image/JPG; charset=x` → `image/jpeg`."""
-    essence = content_type.partition(";")[0].strip().lower()
-    return _ALIASES.get(essence, essence)
-
-
 def is_accepted(mime_type: str) -> bool:
-    """Text of every sort is, but for web pages: those are what servers send in place of a file that is not there."""
-    return mime_type in _ACCEPTED or (mime_type.startswith("text/") and mime_type != "text/html")
+    """Web pages are not, though Gemini reads them: they are what servers send in place of a file that is not there."""
+    return mime_type != "text/html" and is_read(mime_type)
 
 
 def sniffed(content: bytes) -> str | None:

@@ -3,8 +3,7 @@
 import os
 
 from celery import Celery
-from celery.signals import setup_logging
-from celery.signals import worker_ready
+from celery.signals import setup_logging, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
 

@@ -1,4 +1,4 @@
-"""Typed readers over the environment, so that a wrong value is one sentence naming the variable, and secrets made on first run."""
+"""Typed readers over the environment, where a wrong value is one sentence naming the variable; secrets made on first run."""
 
 import json
 import os
@@ -10,7 +10,6 @@ from typing import TypeVar
 import environ
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
-
 
 N = TypeVar("N", int, float)
 
@@ -65,13 +64,18 @@ def kept_secrets(var: Path) -> dict[str, str]:
     try:
         var.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            _write_once(path, {"SECRET_KEY": secrets.token_urlsafe(48), "CREDENTIAL_ENCRYPTION_KEYS": Fernet.generate_key().decode()})
+            _write_once(
+                path, {"SECRET_KEY": secrets.token_urlsafe(48), "CREDENTIAL_ENCRYPTION_KEYS": Fernet.generate_key().decode()}
+            )
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:
-        raise ImproperlyConfigured(f"{path} is not valid JSON. Put back a copy of it: it holds the key of the stored credentials.") from error
+        raise ImproperlyConfigured(
+            f"{path} is not valid JSON. Put back a copy of it: it holds the key of the stored credentials."
+        ) from error
     except OSError as error:
         raise ImproperlyConfigured(
-            f"Castor cannot use its data directory {var} ({error.strerror}). Make it writable for this user, or set CASTOR_VAR to another one."
+            f"Castor cannot use its data directory {var} ({error.strerror}). "
+            "Make it writable for this user, or set CASTOR_VAR to another one."
         ) from error
 
 

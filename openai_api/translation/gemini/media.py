@@ -59,19 +59,32 @@ def write_media(media: Media | RemoteMedia) -> dict[str, Any]:
     return {"inlineData": {"mimeType": mime_type(media.mime_type), "data": media.data}}
 
 
+def normalised(content_type: str) -> str:
+    """`Image/JPG; charset=x` → `image/jpeg`: the name under which Gemini knows a type, whether it reads it or not."""
+    bare = content_type.partition(";")[0].strip().lower()
+    return _SAME.get(bare, bare)
+
+
+def is_read(name: str) -> bool:
+    """Whether Gemini reads files of this type, by its normalised name."""
+    return name in _SUPPORTED or name.startswith("text/") or _is_text(name)
+
+
 def mime_type(given: str) -> str:
-    """The name under which Gemini knows this type. Raises InvalidRequest."""
-    name = given.lower().strip()
-    bare = name.partition(";")[0].strip()
-    bare = _SAME.get(bare, bare)
-    if bare == "audio/l16":
-        return name  # Its parameters say how to hear it.
-    if bare in _SUPPORTED or bare.startswith("text/"):
-        return bare
-    if bare in _TEXT_KINDS or bare.endswith(("+json", "+xml", "+yaml")):
+    """The name under which a file of this type is sent. Raises InvalidRequest."""
+    name = normalised(given)
+    if name == "audio/l16":
+        return given.lower().strip()  # Its parameters say how to hear it.
+    if _is_text(name):
         return "text/plain"
+    if is_read(name):
+        return name
     raise InvalidRequest(
         f"Gemini does not take files of type {given or 'unknown'}. "
         "It takes PNG, JPEG, WebP and HEIC images, PDF, text, and the common audio and video formats.",
         param="messages",
     )
+
+
+def _is_text(name: str) -> bool:
+    return name in _TEXT_KINDS or name.endswith(("+json", "+xml", "+yaml"))
