@@ -71,6 +71,8 @@ class Gateway:
     async def open(self) -> None:
         self.client.open()
         self.usage.journal.open()
+        if settings.ALLOW_ANONYMOUS:
+            log.warning("ALLOW_ANONYMOUS is true: whoever reaches this port spends your quota.")
         await self._sync()
         self._keeper = asyncio.create_task(self._keep(), name="castor-keeper")
 

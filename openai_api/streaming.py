@@ -13,7 +13,7 @@ class EventStream(StreamingHttpResponse):
     """An SSE response. Whoever sends it must `aclose()` it, even if not a byte was sent."""
 
     def __init__(self, body: AsyncGenerator[bytes, None], exchange: Exchange) -> None:
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no", **exchange.headers}
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         super().__init__(body, content_type="text/event-stream; charset=utf-8", headers=headers)
         self.body = body
         self._exchange = exchange

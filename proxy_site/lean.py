@@ -48,15 +48,14 @@ class LeanHandler:
 
     async def _serve(self, scope, receive, send) -> None:
         try:
-            body = await _read_body(scope, receive)
+            # The request lives within this coroutine: a stream that is under way must not hold twenty megabytes of images.
+            answering = _answer(await _read_request(scope, receive))
         except GatewayError as error:
             await _refuse(scope, error, send)
             return
-        request = ASGIRequest(scope, BytesIO(b""))
-        request._body = body  # Where Django keeps a body that has been read; reading it again would copy it.
         watch = _Watch(receive)
         try:
-            await _respond(request, send)
+            await _send(await answering, send)
         except asyncio.CancelledError:
             if not watch.client_is_gone:
                 raise
@@ -65,10 +64,19 @@ class LeanHandler:
             watch.end()
 
 
-async def _respond(request: ASGIRequest, send) -> None:
-    match = _resolve(request.path_info)
-    request.resolver_match = match
-    response = await match.func(request, *match.args, **match.kwargs)
+async def _read_request(scope, receive) -> ASGIRequest:
+    request = ASGIRequest(scope, BytesIO(b""))
+    # Where Django keeps a body that has been read; reading it again would copy it.
+    request._body = await _read_body(scope, receive)
+    return request
+
+
+async def _answer(request: ASGIRequest) -> HttpResponse | EventStream:
+    request.resolver_match = match = _resolve(request.path_info)
+    return await match.func(request, *match.args, **match.kwargs)
+
+
+async def _send(response: HttpResponse | EventStream, send) -> None:
     if isinstance(response, EventStream):
         await _send_stream(response, send)
     else:

@@ -25,9 +25,9 @@ def unix_time() -> int:
     return int(time.time())
 
 
-def json_response(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
+def json_response(body: bytes, *, status: int = 200) -> HttpResponse:
     """A plain response: DRF's own would be rendered in a thread."""
-    return HttpResponse(body, content_type="application/json", status=status, headers=headers)
+    return HttpResponse(body, content_type="application/json", status=status)
 
 
 class GatewayView(APIView):
@@ -36,7 +36,7 @@ class GatewayView(APIView):
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         self.request_id = request_id(request)
         self.request = request = self.initialize_request(request, *args, **kwargs)
-        self.headers: dict[str, str] = {}
+        self._exchange: Exchange | None = None
         try:
             if request.method == "OPTIONS":
                 response: HttpResponseBase = HttpResponse(status=204)
@@ -54,7 +54,8 @@ class GatewayView(APIView):
     def exchange(self, dialect: str, *, stream: bool) -> Exchange:
         """The exchange of this request."""
         strict = self.request.META.get("HTTP_X_CASTOR_STRICT", "").lower() in ("1", "true", "yes")
-        return Exchange(gateway, self.token, dialect=dialect, stream=stream, request_id=self.request_id, strict=strict)
+        self._exchange = Exchange(gateway, self.token, dialect=dialect, stream=stream, request_id=self.request_id, strict=strict)
+        return self._exchange
 
     async def _handle(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         method = (request.method or "").lower()
@@ -70,6 +71,9 @@ class GatewayView(APIView):
 
     def _finalized(self, response: HttpResponseBase) -> HttpResponseBase:
         response["X-Request-ID"] = self.request_id
+        if self._exchange is not None:
+            for name, value in self._exchange.headers.items():
+                response[name] = value
         if settings.CORS_ALLOWED_ORIGINS:
             self._allow_origin(response)
         return response

@@ -20,4 +20,4 @@ class ChatCompletionsView(GatewayView):
             return EventStream(chat_stream(writer, exchange), exchange)
         async with exchange:
             answers = await exchange.collect()
-        return json_response(writer.completion(answers), headers=exchange.headers)
+        return json_response(writer.completion(answers))

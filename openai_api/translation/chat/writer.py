@@ -44,7 +44,7 @@ class Writer:
     """
 
     def __init__(self, request: ChatRequest, *, id: str, created: int, model: str) -> None:
-        self._request = request
+        self._include_usage = request.include_usage
         self._id, self._created, self._model = id, created, model
         self._choices = [Choice(request) for _ in range(request.choices)]
         self._opened = self._closed = False
@@ -88,7 +88,7 @@ class Writer:
         if any(choice.end is None for choice in self._choices):
             return self.error(_broken(None))
         self._closed = True
-        if not self._request.include_usage:
+        if not self._include_usage:
             return _DONE
         return b"".join((self._head, b'],"usage":', _encode(openai_usage(self.usage)), b"}\n\n", _DONE))
 
