@@ -4,6 +4,7 @@ It is loaded by `store.py` and swapped whole when the pool's version moves. What
 in flight, whose turn it is) is kept beside it, in `pool.py`.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
@@ -28,6 +29,10 @@ class Entry(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<Entry {self.id} {self.label}>"  # Never the secret: a picture of the pool may end up in a log.
+
+    def lacks(self, model: str) -> bool:
+        """Whether its listing is known, and does not name the model."""
+        return self.models is not None and model not in self.models
 
     @property
     def name(self) -> str:
@@ -67,6 +72,9 @@ class ModelCard(Struct, frozen=True):
     methods: tuple[str, ...] = ("generateContent",)
 
 
+_PREFIX = re.compile(r"^(models|google|gemini)/")
+"""Google's own, and those under which other gateways know Google's models."""
+
 Ring = tuple[Entry, ...]
 
 
@@ -87,7 +95,7 @@ class Roster(Struct, frozen=True):
 
     def resolve(self, model: str) -> str:
         """The model that answers to this name: the name itself unless an alias says otherwise."""
-        model = model.removeprefix("models/")
+        model = _PREFIX.sub("", model)
         if model in self.models:
             return model  # An alias never hides a real model, however wide its pattern.
         if target := self.aliases.get(model):
@@ -96,7 +104,7 @@ class Roster(Struct, frozen=True):
 
     def rings(self, model: str) -> tuple[Ring, ...]:
         """Those that may serve the model, one ring a priority, highest first; each as often in it as its weight says."""
-        able = [entry for entry in self.entries if entry.models is None or model in entry.models]
+        able = [entry for entry in self.entries if not entry.lacks(model)]
         if not any(entry.models for entry in able):
             # Nobody lists it: listings lag behind new models, so everybody may be asked.
             able = list(self.entries)

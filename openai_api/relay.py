@@ -161,6 +161,9 @@ class Relay:
         """Report a refusal; raises where no further attempt is due."""
         if self._time_left() <= 0:
             raise self._too_late()
+        if refusal.outcome is Outcome.MODEL_ABSENT and lease.entry.lacks(self._prepared.model):
+            # Its listing had said so: nothing was learned, and asking the others would only spend calls on a made-up name.
+            raise refused_by_upstream(refusal)
         self._report(lease, refusal)
         self._tried |= {lease.entry.id}
         self._failures += refusal.outcome in PASSING

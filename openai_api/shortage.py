@@ -36,6 +36,8 @@ def refused_by_upstream(refusal: Refusal) -> GatewayError:
         case Outcome.REQUEST_REFUSED:
             status = refusal.status if 400 <= refusal.status < 500 else 400
             return UpstreamRefusal(refusal.message, status=status, code=refusal.code)
+        case Outcome.MODEL_ABSENT:
+            return ModelNotFound(refusal.message, param="model")
         case Outcome.THROTTLED:
             return QuotaExhausted(f"Google is throttling this Castor: {refusal.message}", retry_after=refusal.retry_after or 10)
         case _ if refusal.status == 504:

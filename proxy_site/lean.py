@@ -15,6 +15,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, get_resolver
 
+from openai_api.cors import allow_origin
 from openai_api.errors import BodyTooLarge, GatewayError, Overloaded
 from openai_api.exception_handler import error_response
 from openai_api.streaming import EventStream
@@ -141,7 +142,9 @@ async def _read_body(scope, receive) -> bytes:
 async def _refuse(scope, error: GatewayError, send) -> None:
     """Answer without a view: it has not come to that."""
     response = error_response(error)
-    response["X-Request-ID"] = request_id(ASGIRequest(scope, BytesIO(b"")))
+    request = ASGIRequest(scope, BytesIO(b""))
+    response["X-Request-ID"] = request_id(request)
+    allow_origin(request, response)
     await _send_whole(response, send)
 
 

@@ -4,21 +4,19 @@ import re
 import time
 from typing import Any, cast
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from credentials.roster import TokenEntry
+from openai_api.cors import allow_origin
 from openai_api.errors import MethodNotAllowed
 from openai_api.exchange import Exchange
 from openai_api.gateway import gateway
 from openai_api.ids import new_id
 
 _REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,100}", re.ASCII)
-
-EXPOSED_HEADERS = "X-Request-ID, X-Castor-Attempts, X-Castor-Dropped, Retry-After"
 
 
 def unix_time() -> int:
@@ -74,25 +72,8 @@ class GatewayView(APIView):
         if self._exchange is not None:
             for name, value in self._exchange.headers.items():
                 response[name] = value
-        if settings.CORS_ALLOWED_ORIGINS:
-            self._allow_origin(response)
+        allow_origin(self.request, response, methods=self.allowed_methods if self.request.method == "OPTIONS" else ())
         return response
-
-    def _allow_origin(self, response: HttpResponseBase) -> None:
-        origin = self.request.META.get("HTTP_ORIGIN", "")
-        if "*" in settings.CORS_ALLOWED_ORIGINS:
-            origin = "*"
-        elif origin not in settings.CORS_ALLOWED_ORIGINS:
-            return
-        else:
-            response["Vary"] = "Origin"
-        response["Access-Control-Allow-Origin"] = origin
-        response["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
-        if self.request.method == "OPTIONS":
-            response["Access-Control-Allow-Methods"] = ", ".join(self.allowed_methods)
-            asked = self.request.META.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
-            response["Access-Control-Allow-Headers"] = asked or "Authorization, Content-Type"
-            response["Access-Control-Max-Age"] = "600"
 
 
 def request_id(request: HttpRequest) -> str:

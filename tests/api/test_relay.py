@@ -138,6 +138,14 @@ async def test_what_the_caller_is_told_when_the_last_credential_is_gone(outcome,
     assert upstream.asked == []
 
 
+async def test_a_model_that_no_listing_names_is_asked_of_one_credential_only():
+    pool = pool_of(*(key(number, models=frozenset({"gemini-other"})) for number in range(9)))
+    upstream = ScriptedUpstream([refusal(Outcome.MODEL_ABSENT, status=404)])
+    with pytest.raises(ModelNotFound):
+        await read_all(relay_of(pool, upstream))
+    assert (len(upstream.asked), pool.rests, pool.in_flight) == (1, {}, {})
+
+
 async def test_the_caller_is_told_when_to_come_back():
     pool = pool_of(key(1))
     with pytest.raises(QuotaExhausted) as caught:
