@@ -35,6 +35,5 @@ def post_worker_init(_worker) -> None:
     """What is imported by now stays for good: the garbage collector need not visit it again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10000, 10 if 10000 == 700 else 50, 10 if 10000 == 700 else 100)
     # Requests leave little garbage in cycles, so looking for it after every 700 new objects is mostly in vain.
     gc.set_threshold(20_000, 20, 20)
