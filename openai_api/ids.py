@@ -19,7 +19,7 @@ def new_uid() -> str:
 
 
 def new_id(prefix: str) -> str:
-    return f"{prefix}-{new_hex()}"
+    return f"{prefix}-{new_uid()}"
 
 
 def new_call_id() -> str:
