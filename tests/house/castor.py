@@ -50,6 +50,7 @@ def all_gone(var: Path) -> bool:
 class Castor:
     def __init__(self, var: Path, **settings: str) -> None:
         self.var = var
+        self.settings = settings
         self.output = ""
         self._lines: Queue[str] = Queue()
         self.process = subprocess.Popen(
@@ -85,6 +86,33 @@ class Castor:
         while not self._lines.empty():
             self.output += self._lines.get()
         return status
+
+    @property
+    def root(self) -> str:
+        """Its address, without a path."""
+        return self.find(r"API +(http://\S+)/v1")
+
+    def manage(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        """A management command on this installation; `typed` is its standard input."""
+        return self._run("manage.py", *arguments, typed=typed)
+
+    def python(self, code: str) -> str:
+        """What the code prints, with this installation's database at hand."""
+        done = self._run("-c", f"import django; django.setup()\n{code}")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _run(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        settings = {"DJANGO_SETTINGS_MODULE": "proxy_site.settings", **self.settings}
+        return subprocess.run(
+            [sys.executable, *arguments],
+            env=environment(self.var, **settings),
+            cwd=HOME,
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+        )
 
     def find(self, pattern: str) -> str:
         found = re.search(pattern, self.output)

@@ -22,7 +22,6 @@ def started(tmp_path_factory):
     """One first start, stopped at the end of this module's tests that only look."""
     var = tmp_path_factory.mktemp("castor") / "var"
     with running(var, PORT=str(free_port())) as castor:
-        castor.root = castor.find(r"API +(http://\S+)/v1")
         yield castor
 
 
@@ -84,9 +83,8 @@ def test_a_second_start_keeps_everything_and_prints_no_secret(tmp_path: Path):
         password, token = first.find(PASSWORD), first.find(r"Bearer (castor-\S+)\"")
         assert first.stop() == 0
     with running(tmp_path, **settings) as second:
-        root = second.find(r"API +(http://\S+)/v1")
-        assert "/admin/logout/" in sign_in(root, password).text
-        models = httpx.get(f"{root}/v1/models", headers={"Authorization": f"Bearer {token}"})
+        assert "/admin/logout/" in sign_in(second.root, password).text
+        models = httpx.get(f"{second.root}/v1/models", headers={"Authorization": f"Bearer {token}"})
         assert models.status_code == 200
         assert second.stop() == 0
     assert "password" not in second.output
@@ -129,7 +127,7 @@ def start_with(gemini: str, var: Path):
 
 def test_a_stream_that_is_under_way_ends_as_it_should_before_castor_does(gemini, tmp_path: Path):
     with start_with(gemini, tmp_path) as castor:
-        stream = lines_of_a_stream(castor.find(r"API +(http://\S+)/v1"), chunks=15, pace=100)
+        stream = lines_of_a_stream(castor.root, chunks=15, pace=100)
         assert next(stream).startswith("data: {")
         castor.process.send_signal(signal.SIGTERM)
         castor.wait_for("Stopping.")
@@ -140,7 +138,7 @@ def test_a_stream_that_is_under_way_ends_as_it_should_before_castor_does(gemini,
 
 def test_a_second_signal_cuts_a_stream_off(gemini, tmp_path: Path):
     with start_with(gemini, tmp_path) as castor:
-        stream = lines_of_a_stream(castor.find(r"API +(http://\S+)/v1"), chunks=600, pace=100)
+        stream = lines_of_a_stream(castor.root, chunks=600, pace=100)
         next(stream)
         castor.process.send_signal(signal.SIGINT)
         castor.wait_for("Stopping.")
