@@ -102,7 +102,7 @@ def _import(path: Path, entries: list[Entry]) -> int:
 
 def _read(path: Path, *, only_ended: bool = False) -> list[Entry]:
     entries = []
-    for line in path.read_bytes().splitlines():
+    for line in _bytes_of(path).splitlines():
         if only_ended and _ENDED not in line:
             continue
         try:
@@ -110,6 +110,13 @@ def _read(path: Path, *, only_ended: bool = False) -> list[Entry]:
         except msgspec.DecodeError:  # The last line of a process that was killed while it wrote.
             log.warning("unreadable usage line skipped", segment=path.name)
     return entries
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:  # Web processes share the directory: another one was first.
+        return b""
 
 
 def _all_told(entries: list[Entry]) -> list[Entry]:

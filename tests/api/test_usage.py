@@ -57,6 +57,16 @@ def test_a_request_becomes_one_row_with_all_that_is_known_of_it(journal):
     assert (row.status, row.attempts, row.prompt_tokens, row.completion_tokens, row.first_token_ms) == (200, 2, 5, 7, 1.5)
 
 
+def test_a_segment_that_another_process_imports_meanwhile_does_not_hold_up_the_next(journal, tmp_path):
+    log = UsageLog(journal)
+    written(log, served(log, entry("a"), status=200))
+    log.rotate()
+    # It was there when the directory was read.
+    (tmp_path / "0-1.ready").symlink_to(tmp_path / "imported by another process")
+    assert usage.import_ready(journal) == 1
+    assert UsageRecord.objects.get().uid == "a"
+
+
 def test_importing_a_segment_twice_changes_nothing(journal, tmp_path):
     log = UsageLog(journal)
     written(log, served(log, entry("a"), status=200))
