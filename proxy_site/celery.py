@@ -1,13 +1,26 @@
 """The Celery application and its beat schedule."""
 
 import os
+import sys
 
 from celery import Celery
 from celery.signals import setup_logging, worker_ready
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
 
-app = Celery("castor")
+
+class App(Celery):
+    def on_configure(self) -> None:  # type: ignore[override]  # Celery takes a method or a signal.
+        """Called before the settings are read: `celery -A proxy_site …` must say in one sentence what is wrong with them."""
+        try:
+            settings.CELERY_BROKER_URL  # noqa: B018 - any of them: the first access loads all
+        except ImproperlyConfigured as error:
+            sys.exit(str(error))
+
+
+app = App("castor")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
