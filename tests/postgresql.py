@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -21,18 +22,76 @@ def wanted() -> bool:
 
 def missing() -> str | None:
     """Why there can be no PostgreSQL here, or None."""
-    return None if _programs() else "CASTOR_TEST_DATABASE=postgresql, but PostgreSQL's initdb is not installed"
+    return None if _programs() else "missing program: PostgreSQL's initdb"
 
 
 def environment() -> dict[str, str]:
     """What the product needs to run on the cluster, which is started when none runs yet."""
     if _URL not in os.environ:
-        os.environ[_URL] = _start()
+        cluster = Cluster()
+        atexit.register(cluster.remove)
+        cluster.start()
+        os.environ[_URL] = cluster.url
     return {
         "DATABASE_URL": os.environ[_URL],
         "SECRET_KEY": "only for the tests " * 3,
         "CREDENTIAL_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
     }
+
+
+class Cluster:
+    """A PostgreSQL in a temporary directory, on a free port of this machine."""
+
+    def __init__(self) -> None:
+        programs = _programs()
+        assert programs is not None
+        self.programs = programs
+        self._home = Path(tempfile.mkdtemp(prefix="castor-postgresql-"))
+        # PostgreSQL refuses to run as root; Debian's package brings the user that it runs as.
+        self._account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+        if self._account:
+            shutil.chown(self._home, "postgres", "postgres")
+        self._port = _free_port()
+        self._server: subprocess.Popen[bytes] | None = None
+        options = ["--auth=trust", "--username=castor", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+        command = [programs / "initdb", "-D", self._data, *options]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", **self._account)
+
+    @property
+    def url(self) -> str:
+        return f"postgres://castor@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        speed = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
+        where = ["-h", "127.0.0.1", "-p", str(self._port), "-k", str(self._home)]
+        command = [self.programs / "postgres", "-D", self._data, *where, *speed]
+        with (self._home / "log").open("a") as log:
+            self._server = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **self._account)
+        self._wait(self._server)
+
+    def stop(self) -> None:
+        """Disconnect everybody, then stop in good order."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGINT)
+            self._server.wait(timeout=60)
+            self._server = None
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    @property
+    def _data(self) -> Path:
+        return self._home / "data"
+
+    def _wait(self, server: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + 60
+        asking = [self.programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self._port)]
+        while subprocess.run(asking, check=False).returncode:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start: {(self._home / 'log').read_text()[-2000:]}")
+            time.sleep(0.05)
 
 
 def _programs() -> Path | None:
@@ -41,41 +100,6 @@ def _programs() -> Path | None:
     return Path(found).parent if found else None
 
 
-def _start() -> str:
-    programs = _programs()
-    assert programs is not None
-    home = Path(tempfile.mkdtemp(prefix="castor-postgresql-"))
-    # PostgreSQL refuses to run as root; Debian's package brings the user that it runs as.
-    account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
-    if account:
-        shutil.chown(home, "postgres", "postgres")
-    port = _free_port()
-    data = home / "data"
-    options = ["--auth=trust", "--username=castor", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
-    subprocess.run([programs / "initdb", "-D", data, *options], check=True, stdout=subprocess.DEVNULL, cwd="/", **account)
-    speed = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
-    where = ["-h", "127.0.0.1", "-p", str(port), "-k", str(home)]
-    with (home / "log").open("w") as log:
-        server = subprocess.Popen([programs / "postgres", "-D", data, *where, *speed], stdout=log, stderr=log, cwd="/", **account)
-    atexit.register(_stop, server, home)
-    _wait_for(programs / "pg_isready", port, server, home / "log")
-    return f"postgres://castor@127.0.0.1:{port}/postgres"
-
-
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
-
-
-def _wait_for(pg_isready: Path, port: int, server: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while subprocess.run([pg_isready, "-q", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode:
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"PostgreSQL did not start: {log.read_text()[-2000:]}")
-        time.sleep(0.1)
-
-
-def _stop(server: subprocess.Popen, home: Path) -> None:
-    server.send_signal(2)  # SIGINT: disconnect everybody, then stop in good order
-    server.wait(timeout=60)
-    shutil.rmtree(home, ignore_errors=True)
