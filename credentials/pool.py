@@ -67,13 +67,15 @@ class Pool:
         self._rings: dict[str, tuple[Ring, ...]] = {}
 
     def install(self, roster: Roster, rests: Mapping[Place, Rest]) -> None:
-        """Take in what the database says; what has happened here since it was read still counts."""
+        """Take in what the database says; what has happened here since it was read still counts, and so do strikes so far."""
+        self.rests = {**self._strikes_so_far(roster), **{place: self._probed(place, rest) for place, rest in rests.items()}}
         self.roster = roster
-        self.rests = dict(rests)
         for change in self.changes:
             self._remember(change)
         self._rings.clear()
         self.loaded = True
+        for model in list(self._waiting):
+            self.pass_on(model)
 
     def lease(self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int] = frozenset()) -> Lease | None:
         """The next credential in turn that is free for the model; None when there is none now."""
@@ -93,27 +95,40 @@ class Pool:
         able = (entry for entry in self._able(model, kinds) if entry.id not in tried)
         return any(self._is_full(entry) and not self._is_resting(entry, model, at) for entry in able)
 
-    async def turn(self, model: str) -> None:
-        """Wait until a call has ended; those who wait for one model are served in the order in which they came."""
+    async def turn(self, model: str, *, again: bool = False) -> None:
+        """Wait until a call has ended; those who wait for one model are served in the order in which they came.
+
+        `again`: it was our turn, but somebody was quicker, so we stay at the head of the line. Whoever has waited must
+        `pass_on` when it needs no further turn, for there may be room for more than one, or nothing left to wait for.
+        """
         mine = asyncio.get_running_loop().create_future()
         line = self._waiting.setdefault(model, deque())
-        line.append(mine)
+        if again:
+            line.appendleft(mine)
+        else:
+            line.append(mine)
         try:
             await mine
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled():
-                self._wake(line)  # It was our turn, but we go: the next one must not wait for ever.
+                self.pass_on(model)  # It was our turn, but we go: the next one must not wait for ever.
             raise
         finally:
-            if not line:
-                self._waiting.pop(model, None)
+            # Since it was emptied another line may stand in its place, with somebody in it.
+            if not line and self._waiting.get(model) is line:
+                del self._waiting[model]
+
+    def pass_on(self, model: str) -> None:
+        """Let the next of those who wait for the model look whether there is something for it."""
+        if line := self._waiting.get(model):
+            self._wake(line)
 
     def report(self, lease: Lease, outcome: Outcome, *, at: float, asked_for: float | None = None, detail: str = "") -> None:
         """Hand back a lease and draw the conclusions. `asked_for` is the delay in seconds that the upstream named."""
         self.release(lease)
         effect = EFFECTS[outcome]
         if outcome is Outcome.SERVED:
-            self._all_is_well(lease)
+            self._all_is_well(lease, at)
         elif effect.reason is not None:
             self._strike(lease, outcome, effect, effect.reason, at=at, asked_for=asked_for, detail=detail)
 
@@ -129,8 +144,8 @@ class Pool:
             self.in_flight[lease.entry.id] = left
         else:
             self.in_flight.pop(lease.entry.id, None)
-        for line in list(self._waiting.values()):
-            self._wake(line)
+        for model in list(self._waiting):
+            self.pass_on(model)
 
     def free_at(self, model: str, *, at: float, kinds: frozenset[str]) -> float | None:
         """The earliest moment at which some credential can serve the model; None: none will by itself."""
@@ -158,8 +173,8 @@ class Pool:
         return taken
 
     def put_back(self, changes: list[Change]) -> None:
-        """Changes that could not be written: they are tried again, before the later ones."""
-        self.changes[:0] = changes
+        """Changes that could not be written: they are tried again. The last one at a place is all that there is to write."""
+        self.changes = list({change.place: change for change in (*changes, *self.changes)}.values())
 
     def _is_full(self, entry: Entry) -> bool:
         return self.in_flight.get(entry.id, 0) >= entry.max_concurrent
@@ -187,7 +202,7 @@ class Pool:
     def _rings_for(self, model: str) -> tuple[Ring, ...]:
         rings = self._rings.get(model)
         if rings is None:
-            if len(self._rings) >= _MOST_CACHED_RINGS:
+            if max(len(self._rings), len(self._cursors)) >= _MOST_CACHED_RINGS:
                 self._rings.clear()  # Model names come from callers: without a bound they could fill the memory.
                 self._cursors.clear()
             rings = self._rings[model] = self.roster.rings(model)
@@ -214,11 +229,28 @@ class Pool:
             rest.probing = True
         return Lease(entry, model, probed)
 
-    def _all_is_well(self, lease: Lease) -> None:
+    def _strikes_so_far(self, roster: Roster) -> dict[Place, Rest]:
+        """What only counts strikes is not in the database. For models that nobody lists it may be forgotten: callers make them up."""
+        counting = {place: rest for place, rest in self.rests.items() if rest.until is None and place[1] in roster.models}
+        if not counting:
+            return counting
+        names = {entry.name for entry in roster.entries}
+        return {place: rest for place, rest in counting.items() if place[0] in names}
+
+    def _probed(self, place: Place, read: Rest) -> Rest:
+        """The rest as it was read, unless it is the one of which a call is finding out whether it is over."""
+        known = self.rests.get(place)
+        if known is None or not known.probing or known.until is None or read.until is None:
+            return read
+        return known if read.until < known.until + 1 else read  # The database rounds times.
+
+    def _all_is_well(self, lease: Lease, at: float) -> None:
         entry = lease.entry
         if self.rests:
             for place in {(entry.name, ""), (entry.name, lease.model), (entry.group, lease.model)}:
-                if place in self.rests:
+                rest = self.rests.get(place)
+                # A call that began before the trouble says nothing about it, however well it went.
+                if rest is not None and (rest.until is None or rest.until <= at):
                     self._change(Change(place, entry.id, None))
 
     def _strike(
@@ -226,12 +258,15 @@ class Pool:
     ) -> None:
         place = _place(effect.scope, lease)
         before = self.rests.get(place)
+        resting = before.until if before is not None and before.until is not None and before.until > at else 0.0
         strikes = before.strikes + 1 if before is not None and before.reason is reason else 1
-        if before is not None and before.until is not None and before.until > at:
+        if before is not None and resting:
             strikes = before.strikes  # Calls that were in flight together are one strike, not many.
         until = rest_until(outcome, at=at, strikes=strikes, asked_for=asked_for, rules=self.rules)
         if effect.state is State.INVALID:
             until = FOREVER
+        if resting and (until is None or until <= resting):
+            return  # Nor may one of them shorten the rest that another began.
         self._change(Change(place, lease.entry.id, Rest(effect.state, reason, until, at, strikes, detail)))
 
     def _change(self, change: Change) -> None:

@@ -2,9 +2,11 @@ import asyncio
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 
 from credentials.health import Outcome, Reason, RestRules
 from credentials.pool import FOREVER
+from credentials.roster import ModelCard, Roster
 from tests.credentials.pools import FLASH, KEYS, MINUTE, NOON, PRO, key, lease, pool_of
 
 
@@ -203,3 +205,103 @@ async def test_a_waiter_who_leaves_does_not_take_the_turn_along():
     leaver.cancel()
     await asyncio.wait_for(stayer, 5)
     assert leaver.cancelled() or leaver.done()
+
+
+async def test_a_waiter_who_found_its_turn_taken_is_not_forgotten_when_another_one_woke_with_it():
+    pool = pool_of(key(1, max_concurrent=2))
+    held = [lease(pool), lease(pool)]
+    served = []
+
+    async def wait_for_turn(name):
+        while (taken := lease(pool)) is None:
+            await pool.turn(FLASH)
+        served.append(name)
+        return taken
+
+    waiting = [asyncio.create_task(wait_for_turn(name)) for name in "ab"]
+    await asyncio.sleep(0)
+    for one in held:
+        pool.release(one)
+    barged_in = [lease(pool), lease(pool)]  # Newcomers, before those who woke could move.
+    await asyncio.sleep(0)
+    for one in barged_in:
+        pool.release(one)
+    await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    assert sorted(served) == ["a", "b"]
+
+
+async def test_those_who_wait_are_told_when_credentials_are_added():
+    pool = pool_of(key(1, max_concurrent=1))
+    lease(pool)
+    waiting = asyncio.create_task(pool.turn(FLASH))
+    await asyncio.sleep(0)
+    pool.install(Roster(entries=(key(1, max_concurrent=1), key(2))), {})
+    await asyncio.wait_for(waiting, 5)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DAY_QUOTA, Outcome.KEY_LEAKED])
+def test_a_call_that_began_before_a_rest_does_not_end_it_by_going_well(outcome):
+    pool = pool_of(key(1))
+    earlier = lease(pool)
+    fail(pool, outcome)
+    pool.report(earlier, Outcome.SERVED, at=NOON + 1)
+    assert lease(pool, at=NOON + 1) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(Outcome.DAY_QUOTA, Outcome.MINUTE_QUOTA), (Outcome.DAY_QUOTA, Outcome.UPSTREAM_FAILED)]
+)
+def test_a_lesser_trouble_does_not_shorten_the_rest_that_a_greater_one_began(first, second):
+    pool = pool_of(key(1))
+    earlier = lease(pool)
+    fail(pool, first)
+    pool.report(earlier, second, at=NOON + 1)
+    assert lease(pool, at=NOON + 10 * MINUTE) is None
+    assert [rest.reason for rest in pool.rests.values()] == [Reason.DAY_QUOTA]
+
+
+def test_failures_in_a_row_are_counted_across_reloads():
+    pool = pool_of(key(1), rules=RestRules(cooldown=60, failures=3))
+    for _ in range(3):
+        pool.take_changes()
+        pool.install(Roster(entries=(key(1),), models={FLASH: ModelCard(FLASH)}), {})
+        fail(pool, Outcome.UPSTREAM_FAILED)
+    assert lease(pool, at=NOON + 1) is None
+
+
+def test_changes_that_cannot_be_written_pile_up_once_for_each_place():
+    pool = pool_of(key(1))
+    for minute in range(100):
+        fail(pool, Outcome.MINUTE_QUOTA, at=NOON + minute * 60 * MINUTE, asked_for=1)
+        pool.put_back(pool.take_changes())
+    [change] = pool.take_changes()
+    assert change.rest.since == NOON + 99 * 60 * MINUTE
+
+
+def test_the_memory_of_whose_turn_it_is_does_not_grow_with_made_up_models():
+    pool = pool_of(key(1))
+    for number in range(5_000):
+        serve(pool, f"gemini-{number}")
+        if number % 1_000 == 0:
+            pool.install(pool.roster, {})
+    assert len(pool._cursors) <= 2_000
+
+
+def test_strikes_of_deleted_keys_and_made_up_models_are_forgotten_at_a_reload():
+    pool = pool_of(key(1), key(2))
+    for model in (FLASH, FLASH, "gemini-made-up"):
+        fail(pool, Outcome.UPSTREAM_FAILED, model)
+    pool.take_changes()
+    pool.install(Roster(entries=(key(2),), models={FLASH: ModelCard(FLASH)}), {})
+    assert list(pool.rests) == [("key:2", FLASH)]
+
+
+def test_a_probe_is_still_the_only_one_after_a_reload():
+    pool = pool_of(key(1))
+    fail(pool, Outcome.MINUTE_QUOTA, asked_for=10)
+    [change] = pool.take_changes()
+    probe = lease(pool, at=NOON + 11)
+    pool.install(pool.roster, {change.place: replace(change.rest, until=change.rest.until + 1e-7, probing=False)})
+    assert lease(pool, at=NOON + 11) is None
+    pool.release(probe)
+    assert lease(pool, at=NOON + 11) is not None
