@@ -74,8 +74,7 @@ class Pool:
             self._remember(change)
         self._rings.clear()
         self.loaded = True
-        for model in list(self._waiting):
-            self.pass_on(model)
+        self._let_one_of_each_look()
 
     def lease(self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int] = frozenset()) -> Lease | None:
         """The next credential in turn that is free for the model; None when there is none now."""
@@ -132,6 +131,14 @@ class Pool:
         elif effect.reason is not None:
             self._strike(lease, outcome, effect, effect.reason, at=at, asked_for=asked_for, detail=detail)
 
+    def answered(self, lease: Lease) -> None:
+        """The call under way has its first token: where it was to find out whether a rest is over, others may follow."""
+        if lease.probed:
+            for rest in lease.probed:
+                rest.probing = False
+            lease.probed = ()
+            self._let_one_of_each_look()
+
     def release(self, lease: Lease) -> None:
         """Hand back a lease of which nothing was learned: the client went away, or the request was at fault."""
         if not lease.open:
@@ -144,8 +151,13 @@ class Pool:
             self.in_flight[lease.entry.id] = left
         else:
             self.in_flight.pop(lease.entry.id, None)
-        for model in list(self._waiting):
-            self.pass_on(model)
+        self._let_one_of_each_look()
+
+    def next_return(self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int]) -> float:
+        """When the next of the credentials not yet tried comes back from a rest; FOREVER: none will."""
+        able = (entry for entry in self._able(model, kinds) if entry.id not in tried)
+        rests = ([rest.until for rest in self._rests_of(entry, model) if rest.until is not None] for entry in able)
+        return min((latest for untils in rests if (latest := max(untils, default=at)) > at), default=FOREVER)
 
     def free_at(self, model: str, *, at: float, kinds: frozenset[str]) -> float | None:
         """The earliest moment at which some credential can serve the model; None: none will by itself."""
@@ -175,6 +187,10 @@ class Pool:
     def put_back(self, changes: list[Change]) -> None:
         """Changes that could not be written: they are tried again. The last one at a place is all that there is to write."""
         self.changes = list({change.place: change for change in (*changes, *self.changes)}.values())
+
+    def _let_one_of_each_look(self) -> None:
+        for model in list(self._waiting):
+            self.pass_on(model)
 
     def _is_full(self, entry: Entry) -> bool:
         return self.in_flight.get(entry.id, 0) >= entry.max_concurrent
@@ -230,7 +246,7 @@ class Pool:
         return Lease(entry, model, probed)
 
     def _strikes_so_far(self, roster: Roster) -> dict[Place, Rest]:
-        """What only counts strikes is not in the database. For models that nobody lists it may be forgotten: callers make them up."""
+        """What only counts strikes, which the database does not. Not for models that nobody lists: callers make them up."""
         counting = {place: rest for place, rest in self.rests.items() if rest.until is None and place[1] in roster.models}
         if not counting:
             return counting

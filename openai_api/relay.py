@@ -90,8 +90,7 @@ class Relay:
     async def close(self) -> None:
         """Leave the call, wherever it stands: the upstream's connection is closed, the credential given back."""
         if self._call is not None:
-            await self._call.close()
-            self._pool.release(self._call.lease)
+            await self._leave(self._call)
 
     async def _attempt(self, lease: Lease) -> None:
         """Ask with one credential. Afterwards `_call` is set, or the next one may be tried; raises what ends the request."""
@@ -109,14 +108,21 @@ class Relay:
             self._judge(lease, refused.refusal)
         finally:
             if self._call is None:  # Refused, cancelled, timed out: nobody will read on.
-                await call.close()
-                self._pool.release(lease)
+                await self._leave(call)
+
+    async def _leave(self, call: "_Call") -> None:
+        try:
+            await call.close()
+        finally:
+            self._pool.release(call.lease)
 
     async def _until_promised(self, call: "_Call") -> deque[list[Event]]:
         held: deque[list[Event]] = deque()
         while not call.ended and (self._whole or not call.said):
             if batch := await call.read():
                 held.append(batch)
+            if call.said:
+                self._pool.answered(call.lease)
         self.trace.first_token = time.monotonic()
         if call.ended:
             self._pool.report(call.lease, Outcome.SERVED, at=self._clock())
@@ -137,18 +143,46 @@ class Relay:
     async def _lease(self) -> Lease:
         """The next credential to try, waiting where that helps. Raises QuotaExhausted, NoCredential or ModelNotFound."""
         model, kinds = self._prepared.model, self._upstream.kinds
+        lease = self._pool.lease(model, at=self._clock(), kinds=kinds, tried=self._tried)
+        if lease is not None:
+            return lease
+        try:
+            return await self._lease_in_turn(model, kinds)
+        finally:
+            self._pool.pass_on(model)  # What ended our waiting may end that of others.
+
+    async def _lease_in_turn(self, model: str, kinds: frozenset[str]) -> Lease:
+        woken = False
         while True:
             lease = self._pool.lease(model, at=self._clock(), kinds=kinds, tried=self._tried)
             if lease is not None:
                 return lease
             if self._pool.is_busy(model, at=self._clock(), kinds=kinds, tried=self._tried):
-                await self._in_time(self._pool.turn(model))
-            elif self._tried and self._failures and self._pool.has_free(model, at=self._clock(), kinds=kinds):
+                woken = await self._turn(model, kinds, again=woken)
+            elif self._tried and self._failures and self._may_try_again(model, kinds):
                 # Only those are left that failed in passing: one of them again, after a pause.
                 await self._in_time(asyncio.sleep(self._backoff()))
                 self._tried = frozenset()
             else:
                 raise nothing_free(self._pool, model, kinds=kinds, at=self._clock())
+
+    def _may_try_again(self, model: str, kinds: frozenset[str]) -> bool:
+        at = self._clock()
+        return self._pool.has_free(model, at=at, kinds=kinds) or self._pool.is_busy(model, at=at, kinds=kinds)
+
+    async def _turn(self, model: str, kinds: frozenset[str], *, again: bool) -> bool:
+        """Wait for a call to end (True), or for the next credential whose rest does (False)."""
+        at = self._clock()
+        rest = self._pool.next_return(model, at=at, kinds=kinds, tried=self._tried) - at
+        if rest >= self._time_left():
+            await self._in_time(self._pool.turn(model, again=again))
+            return True
+        try:
+            async with asyncio.timeout(rest):
+                await self._pool.turn(model, again=again)
+        except TimeoutError:
+            return False
+        return True
 
     def _begin(self, lease: Lease) -> None:
         self.trace.attempts += 1

@@ -1,8 +1,10 @@
 import asyncio
+import time
 
 import pytest
 
 from credentials.health import Outcome, Reason
+from credentials.roster import Roster
 from openai_api.errors import (
     DeadlineExceeded,
     ModelNotFound,
@@ -14,7 +16,7 @@ from openai_api.errors import (
 )
 from openai_api.translation.events import Finished, TextDelta, ThoughtDelta, UsageReport
 from tests.api.upstreams import GOOD, SILENCE, ScriptedUpstream, read_all, refusal, relay_of
-from tests.credentials.pools import FLASH, key, pool_of
+from tests.credentials.pools import FLASH, KEYS, key, pool_of
 
 ANSWER = [event for batch in GOOD for event in batch]
 EMPTY = [[Finished("stop", "STOP")]]
@@ -199,3 +201,92 @@ async def test_an_answer_is_cut_at_a_stop_that_the_upstream_does_not_know_and_th
 async def test_usage_is_passed_on():
     events = await read_all(relay_of(pool_of(key(1)), ScriptedUpstream(GOOD)))
     assert [event.usage.total for event in events if isinstance(event, UsageReport)] == [3]
+
+
+async def test_all_who_wait_for_a_credential_hear_of_it_when_it_is_gone():
+    pool = pool_of(key(1, max_concurrent=1))
+    first = relay_of(pool, ScriptedUpstream([GOOD[0], refusal(Outcome.DAY_QUOTA, status=429)]))
+    await first.open()
+    waiting = [asyncio.create_task(read_all(relay_of(pool, ScriptedUpstream(GOOD)))) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(UpstreamBroken):
+        await read_all(first)
+    heard = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+    assert [type(error) for error in heard] == [QuotaExhausted] * 3
+
+
+async def test_those_who_wait_all_go_on_when_there_is_room_for_several():
+    pool = pool_of(key(1, max_concurrent=1))
+    first = relay_of(pool, ScriptedUpstream(GOOD))
+    await first.open()
+    upstreams = [ScriptedUpstream([GOOD[0], SILENCE]) for _ in range(3)]
+    relays = [relay_of(pool, upstream) for upstream in upstreams]
+    opening = [asyncio.create_task(relay.open()) for relay in relays]
+    await asyncio.sleep(0)
+    pool.install(Roster(entries=(key(1, max_concurrent=3),)), {})
+    await first.close()
+    await asyncio.wait_for(asyncio.gather(*opening), 5)
+    for relay in relays:
+        await relay.close()
+
+
+async def test_a_request_that_waits_for_a_busy_credential_takes_one_whose_rest_ends_first():
+    pool = pool_of(key(1, max_concurrent=1), key(2))
+    held = pool.lease(FLASH, at=time.time(), kinds=KEYS)
+    resting = pool.lease(FLASH, at=time.time(), kinds=KEYS)
+    pool.report(resting, Outcome.MINUTE_QUOTA, at=time.time(), asked_for=0.05)
+    upstream = ScriptedUpstream(GOOD)
+    assert await asyncio.wait_for(read_all(relay_of(pool, upstream)), 5) == ANSWER
+    assert (upstream.asked, held.open) == ([2], True)
+
+
+async def test_a_passing_fault_is_retried_though_others_have_taken_the_place_meanwhile():
+    pool = pool_of(key(1, max_concurrent=1), key(2))
+    others = []
+
+    class Crowded(ScriptedUpstream):
+        def ask(self, prepared, entry, **given):
+            if entry.id == 2:
+                others.append(pool.lease(FLASH, at=time.time(), kinds=KEYS, tried=frozenset({2})))
+            return super().ask(prepared, entry, **given)
+
+    upstream = Crowded([refusal(Outcome.UPSTREAM_FAILED)], [refusal(Outcome.DAY_QUOTA, status=429)], GOOD)
+    unlucky = asyncio.create_task(read_all(relay_of(pool, upstream)))
+    await asyncio.sleep(0.01)
+    pool.release(others[0])
+    assert await asyncio.wait_for(unlucky, 5) == ANSWER
+    assert upstream.asked == [1, 2, 1]
+
+
+@BOTH
+async def test_the_first_token_after_a_rest_lets_the_next_request_through(whole):
+    pool = pool_of(key(1))
+    spent = pool.lease(FLASH, at=time.time() - 100, kinds=KEYS)
+    pool.report(spent, Outcome.MINUTE_QUOTA, at=time.time() - 100, asked_for=10)
+    probe = relay_of(pool, ScriptedUpstream([GOOD[0], SILENCE]), whole=whole)
+    opening = asyncio.create_task(probe.open())
+    await asyncio.sleep(0.001)
+    assert await read_all(relay_of(pool, ScriptedUpstream(GOOD))) == ANSWER
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    await probe.close()
+
+
+class InterruptedWhileClosing(ScriptedUpstream):
+    """By a second cancellation, say."""
+
+    async def ask(self, prepared, entry, *, new_call_id, seconds):
+        try:
+            async for batch in super().ask(prepared, entry, new_call_id=new_call_id, seconds=seconds):
+                yield batch
+        finally:
+            raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("script", [[GOOD[0], SILENCE], [refusal(Outcome.UPSTREAM_FAILED)]])
+async def test_a_credential_is_given_back_even_if_its_call_is_interrupted_while_it_closes(script):
+    pool = pool_of(key(1))
+    relay = relay_of(pool, InterruptedWhileClosing(script))
+    await asyncio.gather(relay.open(), return_exceptions=True)
+    await asyncio.gather(relay.close(), return_exceptions=True)
+    assert pool.in_flight == {}
