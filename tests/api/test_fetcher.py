@@ -523,8 +523,15 @@ async def test_a_redirect_never_leaves_https(secure_site):
     assert message == "secure.example.com redirects from https to a URL without it."
 
 
-async def test_a_server_without_tls_is_no_secure_connection(site):
-    assert "No secure connection" in await refusal(on_loopback(), site.url("/a", scheme="https"))
+async def test_a_server_without_tls_is_no_secure_connection():
+    async def answer_in_the_clear(reader, writer):
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer_in_the_clear, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert "No secure connection" in await refusal(on_loopback(), f"https://127.0.0.1:{port}/a")
 
 
 # --- What comes back -----------------------------------------------------------------------------------------------------
