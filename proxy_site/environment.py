@@ -58,11 +58,19 @@ class Env(environ.Env):
         return value
 
 
+def make_folders(*folders: Path) -> None:
+    """Make what is not there yet. Raises ImproperlyConfigured with the remedy."""
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unusable(folder, error) from error
+
+
 def kept_secrets(var: Path) -> dict[str, str]:
     """The secrets of an embedded installation, made at the first start and kept in `var/secrets.json` (mode 0600)."""
     path = var / "secrets.json"
     try:
-        var.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _write_once(
                 path, {"SECRET_KEY": secrets.token_urlsafe(48), "CREDENTIAL_ENCRYPTION_KEYS": Fernet.generate_key().decode()}
@@ -73,10 +81,14 @@ def kept_secrets(var: Path) -> dict[str, str]:
             f"{path} is not valid JSON. Put back a copy of it: it holds the key of the stored credentials."
         ) from error
     except OSError as error:
-        raise ImproperlyConfigured(
-            f"Castor cannot use its data directory {var} ({error.strerror}). "
-            "Make it writable for this user, or set CASTOR_VAR to another one."
-        ) from error
+        raise unusable(var, error) from error
+
+
+def unusable(folder: Path, error: OSError) -> ImproperlyConfigured:
+    return ImproperlyConfigured(
+        f"Castor cannot use its data directory {folder} ({error.strerror}). "
+        "Make it writable for this user, or set CASTOR_VAR to another one."
+    )
 
 
 def _write_once(path: Path, content: dict[str, str]) -> None:

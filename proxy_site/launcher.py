@@ -13,6 +13,7 @@ from django.core.management import call_command
 
 from credentials import startup
 from credentials.management.commands.first_run import ADMIN, first_admin, first_token
+from proxy_site.environment import unusable
 from proxy_site.greeting import address, greeting
 from proxy_site.supervisor import Supervisor
 
@@ -37,14 +38,9 @@ def launch(supervisor: Supervisor) -> int:
 def _take_directory(var: Path) -> IO[str]:
     """Hold `var/` for this process and its children: the lock goes when the last of them does."""
     try:
-        for folder in (var, settings.STATIC_ROOT, *_queue_folders()):
-            folder.mkdir(parents=True, exist_ok=True)
         lock = (var / "castor.lock").open("a+")
     except OSError as error:
-        raise ImproperlyConfigured(
-            f"Castor cannot use its data directory {var} ({error.strerror}). "
-            "Make it writable for this user, or set CASTOR_VAR to another one."
-        ) from error
+        raise unusable(var, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -52,11 +48,6 @@ def _take_directory(var: Path) -> IO[str]:
             f"Another Castor is running on {var}. Stop it first; or set CASTOR_VAR and PORT, to have two."
         ) from error
     return lock
-
-
-def _queue_folders() -> list[Path]:
-    """Where Celery's messages lie when there is no Redis."""
-    return [] if settings.REDIS_URL else [Path(folder) for folder in settings.CELERY_BROKER_TRANSPORT_OPTIONS.values()]
 
 
 def _check_address(host: str, port: int) -> None:

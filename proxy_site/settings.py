@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from proxy_site.environment import Env, kept_secrets
+from proxy_site.environment import Env, kept_secrets, make_folders
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
@@ -35,6 +35,7 @@ if EMBEDDED:
 
 # --- Secrets -----------------------------------------------------------------------------------------------------
 
+make_folders(VAR_DIR)
 _kept = kept_secrets(VAR_DIR) if EMBEDDED else {}
 SECRET_KEY = env.str("SECRET_KEY", default="") or _kept.get("SECRET_KEY", "")
 CREDENTIAL_ENCRYPTION_KEYS = env.words("CREDENTIAL_ENCRYPTION_KEYS") or [
@@ -107,6 +108,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
+make_folders(STATIC_ROOT)  # WhiteNoise warns where there is none.
 WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
@@ -207,6 +209,7 @@ else:
         "processed_folder": str(VAR_DIR / "queue" / "done"),
         "control_folder": str(VAR_DIR / "queue" / "control"),
     }
+    make_folders(*map(Path, CELERY_BROKER_TRANSPORT_OPTIONS.values()))
 
 # --- Logs --------------------------------------------------------------------------------------------------------
 
