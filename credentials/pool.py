@@ -90,9 +90,12 @@ class Pool:
         return not self._is_full(entry) and not self._is_resting(entry, model, at)
 
     def is_busy(self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int] = frozenset()) -> bool:
-        """Whether a credential would serve if it had not MAX_CONCURRENT calls in flight: then it pays to wait for `turn`."""
+        """Whether a credential may serve as soon as a call ends, so that it pays to wait for a `turn`.
+
+        Either it has MAX_CONCURRENT calls in flight, or one call is finding out whether its rest is really over.
+        """
         able = (entry for entry in self._able(model, kinds) if entry.id not in tried)
-        return any(self._is_full(entry) and not self._is_resting(entry, model, at) for entry in able)
+        return any(not self.is_free(entry, model, at=at) and not self._rests_beyond(entry, model, at) for entry in able)
 
     async def turn(self, model: str, *, again: bool = False) -> None:
         """Wait until a call has ended; those who wait for one model are served in the order in which they came.
@@ -197,6 +200,9 @@ class Pool:
 
     def _is_resting(self, entry: Entry, model: str, at: float) -> bool:
         return any(rest.stops(at) for rest in self._rests_of(entry, model))
+
+    def _rests_beyond(self, entry: Entry, model: str, at: float) -> bool:
+        return any(rest.until is not None and rest.until > at for rest in self._rests_of(entry, model))
 
     @staticmethod
     def _wake(line: deque[asyncio.Future[None]]) -> None:

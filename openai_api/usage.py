@@ -129,16 +129,26 @@ def _all_told(entries: list[Entry]) -> list[Entry]:
 
 
 def _insert(entries: list[Entry]) -> None:
-    """Write the rows that are not there yet. Not by bulk_create: compiling its SQL costs more than all the rest of a row."""
-    columns = ", ".join(connection.ops.quote_name(column) for column in _COLUMNS)
-    marks = ", ".join(["%s"] * len(_COLUMNS))
-    table = connection.ops.quote_name(UsageRecord._meta.db_table)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT (uid) DO NOTHING",  # noqa: S608  # names of ours
-            list(_rows(entries)),
-        )
+    """Write the rows that are not there yet.
 
+    Not by bulk_create, whose compiling costs more than all the rest of a row; and many rows in one statement, because SQLite
+    hands the interpreter to the requests' thread, and waits for it again, at each statement.
+    """
+    columns = ", ".join(connection.ops.quote_name(column) for column in _COLUMNS)
+    table = connection.ops.quote_name(UsageRecord._meta.db_table)
+    marks = f"({', '.join(['%s'] * len(_COLUMNS))})"
+    rows = list(_rows(entries))
+    with transaction.atomic(), connection.cursor() as cursor:
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[start : start + _ROWS_AT_ONCE]
+            cursor.execute(
+                f"INSERT INTO {table} ({columns}) VALUES {', '.join([marks] * len(some))} ON CONFLICT (uid) DO NOTHING",  # noqa: S608  # names of ours
+                [value for row in some for value in row],
+            )
+
+
+_ROWS_AT_ONCE = 500
+"""Databases bound the number of values in a statement: SQLite at 32,766."""
 
 _SAME = (
     *("uid", "request_id", "credential_label", "dialect", "stream", "status", "error", "attempts"),

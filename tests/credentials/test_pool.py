@@ -196,6 +196,36 @@ async def test_those_who_wait_for_a_busy_key_are_served_in_the_order_in_which_th
     assert order == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("outcome", [Outcome.SERVED, Outcome.MINUTE_QUOTA])
+async def test_whoever_comes_while_a_rest_is_being_probed_waits_for_what_comes_of_it(outcome):
+    pool = pool_of(key(1))
+    fail(pool, Outcome.MINUTE_QUOTA, asked_for=10)
+    later = NOON + 11
+    probe = lease(pool, at=later)
+    assert pool.is_busy(FLASH, at=later, kinds=KEYS)
+
+    async def wait_and_pass_on():
+        await pool.turn(FLASH)
+        pool.pass_on(FLASH)
+
+    waiting = [asyncio.create_task(wait_and_pass_on()) for _ in range(3)]
+    await asyncio.sleep(0)
+    pool.report(probe, outcome, at=later, asked_for=10)
+    await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    assert pool.is_busy(FLASH, at=later, kinds=KEYS) is False
+    assert (lease(pool, at=later) is not None) == (outcome is Outcome.SERVED)
+
+
+async def test_those_who_wait_look_again_when_the_pool_is_loaded_anew():
+    pool = pool_of(key(1, max_concurrent=1))
+    lease(pool)
+    waiting = asyncio.create_task(pool.turn(FLASH))
+    await asyncio.sleep(0)
+    pool.install(pool.roster, {})
+    await asyncio.wait_for(waiting, 5)
+    assert waiting.done()
+
+
 async def test_a_waiter_who_leaves_does_not_take_the_turn_along():
     pool = pool_of(key(1, max_concurrent=1))
     held = lease(pool)
