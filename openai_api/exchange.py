@@ -16,15 +16,17 @@ from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from credentials.roster import TokenEntry
-from openai_api.errors import GatewayError, ModelNotAllowed, StrictRefusal
+from openai_api.errors import GatewayError, ModelNotAllowed, ModelNotFound, StrictRefusal
 from openai_api.gateway import Gateway
 from openai_api.ids import new_call_id, new_uid
 from openai_api.relay import Relay
 from openai_api.translation.conversation import Conversation, Notice
-from openai_api.translation.events import Event, ToolCallDelta, Usage, UsageReport
+from openai_api.translation.events import Event, ToolCallDelta
 from openai_api.usage import CLIENT_GONE, Entry
 
 LONGEST_HEADER = 2_000
+LONGEST_MODEL = 100
+"""Characters, as many as the database's columns hold; Google's names have less than half of it."""
 
 
 class Exchange:
@@ -39,7 +41,6 @@ class Exchange:
         self._started = time.monotonic()
         self._settled = False
         self._relays: list[Relay] = []
-        self._usage: dict[int, Usage] = {}
         self._notices: tuple[Notice, ...] = ()
         self._entry = Entry(
             uid=new_uid(),
@@ -56,28 +57,24 @@ class Exchange:
 
     async def open(self, asked: Conversation, *, choices: int = 1, notices: Sequence[Notice] = ()) -> None:
         """Ask the pool. Raises GatewayError where nobody answers, after which the exchange is settled."""
-        self._entry.model_asked = asked.model
+        self._entry.model_asked = asked.model[:LONGEST_MODEL]
         self._gateway.usage.begin(self._entry)
         try:
             await self._ask(asked, choices, tuple(notices))
-        except GatewayError as error:
-            self.failed(error)
-            await self.settle()
-            raise
-        except BaseException:  # The client went away, or a fault of ours: the record must say so either way.
-            await self.settle()
+        except BaseException as error:  # Also if the client went away: the record must say so.
+            await self._end_with(error)
             raise
 
     async def events(self) -> AsyncGenerator[tuple[int, list[Event]], None]:
         """(choice, what arrived together), as it comes."""
         if len(self._relays) == 1:
             while (batch := await self._relays[0].read()) is not None:
-                self._note(0, batch)
+                self._note(batch)
                 yield 0, batch
         else:
             async with aclosing(_merged(self._relays)) as merged:
                 async for index, batch in merged:
-                    self._note(index, batch)
+                    self._note(batch)
                     yield index, batch
         self._entry.status = 200
 
@@ -88,8 +85,9 @@ class Exchange:
             answers[index] += batch
         return answers
 
-    def failed(self, error: GatewayError) -> None:
-        self._entry.status = error.status
+    def failed(self, error: Exception) -> None:
+        """What is no GatewayError is a fault of ours."""
+        self._entry.status = error.status if isinstance(error, GatewayError) else GatewayError.status
         self._entry.error = type(error).__name__
 
     @property
@@ -104,11 +102,16 @@ class Exchange:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if isinstance(error, GatewayError):
+        await self._end_with(error)
+
+    async def _end_with(self, error: BaseException | None) -> None:
+        if isinstance(error, Exception):  # Otherwise the client has left.
             self.failed(error)
         await self.settle()
 
     async def _ask(self, asked: Conversation, choices: int, notices: tuple[Notice, ...]) -> None:
+        if len(asked.model) > LONGEST_MODEL:
+            raise ModelNotFound(f"No model has a name of more than {LONGEST_MODEL} characters.", param="model")
         roster = self._gateway.pool.roster
         model = roster.resolve(asked.model)
         if not self._token.may_use(asked.model, model):
@@ -127,6 +130,7 @@ class Exchange:
                 prepared,
                 whole=not self._stream,
                 limits=self._gateway.limits,
+                started=self._started,
                 new_call_id=new_call_id,
             )
             for _ in range(choices)
@@ -139,11 +143,9 @@ class Exchange:
             conversation = await self._gateway.fetcher.fetch_all(conversation)
         return await self._gateway.signatures.restore(conversation, self._token.owner_id)
 
-    def _note(self, index: int, batch: list[Event]) -> None:
+    def _note(self, batch: list[Event]) -> None:
         for event in batch:
-            if isinstance(event, UsageReport):
-                self._usage[index] = event.usage
-            elif isinstance(event, ToolCallDelta) and event.signature:
+            if isinstance(event, ToolCallDelta) and event.signature:
                 self._gateway.signatures.remember(self._token.owner_id, event.id, model=self.model, signature=event.signature)
 
     async def settle(self) -> None:
@@ -151,11 +153,12 @@ class Exchange:
         if self._settled:
             return
         self._settled = True
-        for relay in self._relays:
-            await relay.close()
-        self._fill_entry()
-        self._gateway.usage.end(self._entry)
-        _log(self._entry, self._token, self._notices)
+        try:
+            await _close_all(self._relays)
+        finally:
+            self._fill_entry()
+            self._gateway.usage.end(self._entry)
+            _log(self._entry, self._token, self._notices)
 
     def _fill_entry(self) -> None:
         entry, traces = self._entry, [relay.trace for relay in self._relays]
@@ -167,7 +170,7 @@ class Exchange:
         heard = [self._since(trace.first_token) for trace in traces if trace.first_token is not None]
         entry.queue_ms = min(asked, default=entry.total_ms)
         entry.first_token_ms = min(heard, default=None)
-        for used in self._usage.values():
+        for used in (usage for trace in traces for usage in trace.usages):
             entry.prompt_tokens += used.prompt
             entry.completion_tokens += used.completion
             entry.cached_tokens += used.cached
@@ -178,14 +181,32 @@ class Exchange:
 
 
 async def _all_open(relays: list[Relay]) -> None:
-    """Open all of them; if one cannot be, none is left open."""
+    """Open all of them; once one cannot be, the others are given up."""
     if len(relays) == 1:
         await relays[0].open()
         return
-    outcomes = await asyncio.gather(*(relay.open() for relay in relays), return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
+
+    async def open_one(relay: Relay) -> None:
+        await relay.open()
+        # Another may be waiting for the place that this one holds, and nothing is read by others until all are open.
+        relay.read_ahead(lambda: not all(task.done() for task in opening))
+
+    opening = [asyncio.ensure_future(open_one(relay)) for relay in relays]
+    try:
+        await asyncio.gather(*opening)
+    finally:
+        for task in opening:
+            task.cancel()
+        await asyncio.gather(*opening, return_exceptions=True)
+
+
+async def _close_all(relays: Sequence[Relay]) -> None:
+    """Close every one, also if closing another is interrupted."""
+    if relays:
+        try:
+            await relays[0].close()
+        finally:
+            await _close_all(relays[1:])
 
 
 async def _merged(relays: list[Relay]) -> AsyncGenerator[tuple[int, list[Event]], None]:

@@ -16,7 +16,7 @@ from credentials.health import EFFECTS, Outcome
 from credentials.pool import Lease, Pool
 from openai_api.errors import DeadlineExceeded, GatewayError, UpstreamBroken
 from openai_api.shortage import nothing_free, refused_by_upstream
-from openai_api.translation.events import CONTENT, Event, Finished, ThoughtDelta
+from openai_api.translation.events import CONTENT, Event, Finished, ThoughtDelta, Usage, UsageReport
 from openai_api.translation.stops import StopFilter
 from openai_api.upstream.base import Prepared, Upstream, UpstreamRefused
 from openai_api.upstream.refusals import Refusal
@@ -44,6 +44,9 @@ class Trace(Struct):
     credential_label: str = ""
     asked: float | None = None
     first_token: float | None = None
+    """Of the attempt that answers."""
+    usages: tuple[Usage, ...] = ()
+    """What each attempt that told has used: Google counts the failed ones too. Complete once the relay is closed."""
 
 
 class Relay:
@@ -57,10 +60,11 @@ class Relay:
         *,
         whole: bool,
         limits: Limits,
+        started: float,
         new_call_id: Callable[[], str],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.trace = Trace(started=time.monotonic())
+        self.trace = Trace(started=started)
         self._pool = pool
         self._upstream = upstream
         self._prepared = prepared
@@ -72,14 +76,23 @@ class Relay:
         self._failures = 0
         self._call: _Call | None = None
         self._held: deque[list[Event]] = deque()
+        self._ahead: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Ask until somebody answers. Raises GatewayError when nobody does."""
         while self._call is None:
             await self._attempt(await self._lease())
 
+    def read_ahead(self, goes_on: Callable[[], bool]) -> None:
+        """Take in the answer before it is asked for, as long as that is called for: the credential is free the sooner."""
+        if self._call is not None and not self._call.ended:
+            self._ahead = asyncio.ensure_future(self._read_ahead(self._call, goes_on))
+
     async def read(self) -> list[Event] | None:
         """What came next, together; None after the end. Raises UpstreamBroken or DeadlineExceeded where it breaks off."""
+        if not self._held and self._ahead is not None:
+            ahead, self._ahead = self._ahead, None
+            await ahead
         if self._held:
             return self._held.popleft()
         while self._call is not None and not self._call.ended:
@@ -89,8 +102,13 @@ class Relay:
 
     async def close(self) -> None:
         """Leave the call, wherever it stands: the upstream's connection is closed, the credential given back."""
-        if self._call is not None:
-            await self._leave(self._call)
+        try:
+            if self._ahead is not None:
+                self._ahead.cancel()
+                await asyncio.gather(self._ahead, return_exceptions=True)
+        finally:
+            if self._call is not None:
+                await self._leave(self._call)
 
     async def _attempt(self, lease: Lease) -> None:
         """Ask with one credential. Afterwards `_call` is set, or the next one may be tried; raises what ends the request."""
@@ -115,18 +133,25 @@ class Relay:
             await call.close()
         finally:
             self._pool.release(call.lease)
+            if call.usage is not None:
+                self.trace.usages += (call.usage,)
 
     async def _until_promised(self, call: "_Call") -> deque[list[Event]]:
         held: deque[list[Event]] = deque()
         while not call.ended and (self._whole or not call.said):
             if batch := await call.read():
                 held.append(batch)
-            if call.said:
+            if call.said and self.trace.first_token is None:
+                self.trace.first_token = time.monotonic()
                 self._pool.answered(call.lease)
-        self.trace.first_token = time.monotonic()
         if call.ended:
             self._pool.report(call.lease, Outcome.SERVED, at=self._clock())
         return held
+
+    async def _read_ahead(self, call: "_Call", goes_on: Callable[[], bool]) -> None:
+        while not call.ended and goes_on():
+            if batch := await self._read_on(call):
+                self._held.append(batch)
 
     async def _read_on(self, call: "_Call") -> list[Event]:
         try:
@@ -186,6 +211,7 @@ class Relay:
 
     def _begin(self, lease: Lease) -> None:
         self.trace.attempts += 1
+        self.trace.first_token = None
         self.trace.credential_id = lease.entry.id
         self.trace.credential_label = lease.entry.label
         if self.trace.asked is None:
@@ -233,6 +259,7 @@ class _Call:
         self.lease = lease
         self.said = False
         self.ended = False
+        self.usage: Usage | None = None
         self._spoke = False
         self._answer = answer
         self._stops = StopFilter(stops) if stops else None
@@ -255,6 +282,8 @@ class _Call:
             if isinstance(event, CONTENT):
                 self.said = True
                 self._spoke = self._spoke or not isinstance(event, ThoughtDelta)
+            elif isinstance(event, UsageReport):
+                self.usage = event.usage
             elif isinstance(event, Finished):
                 self._check_end(event)
         if self._stops is not None:

@@ -1,6 +1,7 @@
 """Events → the bytes of an SSE response, written as they come."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from django.http import StreamingHttpResponse
 
@@ -25,9 +26,10 @@ class EventStream(StreamingHttpResponse):
 
 async def chat_stream(writer: Writer, exchange: Exchange) -> AsyncGenerator[bytes, None]:
     """What arrived together leaves together; an answer that breaks off ends in a typed error, never as if it were complete."""
-    async with exchange:
+    # Left between two writes, what reads the calls must have ended before they are closed.
+    async with exchange, aclosing(exchange.events()) as arriving:
         try:
-            async for index, events in exchange.events():
+            async for index, events in arriving:
                 if chunk := writer.chunks(events, index):
                     yield chunk
         except GatewayError as error:

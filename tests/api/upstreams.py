@@ -1,6 +1,7 @@
 """An upstream on plain memory: each attempt follows a script."""
 
 import asyncio
+import time
 
 from credentials.health import Outcome
 from openai_api.relay import Limits, Relay
@@ -51,7 +52,15 @@ class ScriptedUpstream:
 def relay_of(pool, upstream, *, whole=False, stops=(), **limits) -> Relay:
     limits.setdefault("retry_delay", 0.001)
     prepared = Prepared(model=FLASH, body=b"{}", stops=stops)
-    return Relay(pool, upstream, prepared, whole=whole, limits=Limits(**limits), new_call_id=lambda: "call_1")
+    return Relay(
+        pool,
+        upstream,
+        prepared,
+        whole=whole,
+        limits=Limits(**limits),
+        started=time.monotonic(),
+        new_call_id=lambda: "call_1",
+    )
 
 
 async def read_all(relay: Relay) -> list:
