@@ -14,12 +14,18 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, get_resolver
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
 
+from credentials.authentication import BearerToken
 from openai_api.cors import allow_origin
-from openai_api.errors import BodyTooLarge, GatewayError, Overloaded
-from openai_api.exception_handler import error_response
+from openai_api.errors import BodyTooLarge, DeadlineExceeded, GatewayError, Overloaded
+from openai_api.exception_handler import answer
 from openai_api.streaming import EventStream
 from openai_api.views.base import request_id
+
+STRANGERS_BYTES = 64 * 1024
+"""How much of a body is taken in before it is looked who sends it: strangers could fill the memory."""
 
 
 class ClientGone(Exception):
@@ -48,27 +54,32 @@ class LeanHandler:
             self._in_flight -= 1
 
     async def _serve(self, scope, receive, send) -> None:
-        try:
-            # The request lives within this coroutine: a stream that is under way must not hold twenty megabytes of images.
-            answering = _answer(await _read_request(scope, receive))
-        except GatewayError as error:
-            await _refuse(scope, error, send)
-            return
         watch = _Watch(receive)
         try:
+            # The request lives within this coroutine: a stream that is under way must not hold twenty megabytes of images.
+            answering = _answer(await _read_request(scope, receive, watch))
+            watch.request_is_read()
             await _send(await answering, send)
+        except (GatewayError, APIException) as error:
+            await _refuse(scope, error, send)
         except asyncio.CancelledError:
-            if not watch.client_is_gone:
+            if not watch.gave_up:
                 raise
             watch.watched.uncancel()
         finally:
             watch.end()
 
 
-async def _read_request(scope, receive) -> ASGIRequest:
+async def _read_request(scope, receive, watch: "_Watch") -> ASGIRequest:
     request = ASGIRequest(scope, BytesIO(b""))
-    # Where Django keeps a body that has been read; reading it again would copy it.
-    request._body = await _read_body(scope, receive)
+    try:
+        # Where Django keeps a body that has been read; reading it again would copy it.
+        request._body = await _read_body(request, receive)
+    except asyncio.CancelledError:
+        if not watch.gave_up:
+            raise
+        watch.watched.uncancel()
+        raise DeadlineExceeded(f"The request's body did not arrive within {settings.TIMEOUT:g} seconds.") from None
     return request
 
 
@@ -90,19 +101,27 @@ def _resolve(path: str) -> ResolverMatch:
 
 
 class _Watch:
-    """Cancels the task that makes it when the client hangs up.
+    """Cancels the task that makes it when the client hangs up, or when it neither sends on nor reads on until time is up.
 
     It begins to look only after a moment: most whole answers are gone by then, and need not pay for a second task.
     """
 
     BEGINS_AFTER = 0.1  # seconds
+    GRACE = 5.0  # seconds, in which a client that does read is told that time is up
 
     def __init__(self, receive) -> None:
-        self.client_is_gone = False
+        self.gave_up = False
         self.watched = cast("asyncio.Task[None]", asyncio.current_task())
         self._receive = receive
+        self._is_read = self._has_begun = False
         self._looking: asyncio.Task[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(self.BEGINS_AFTER, self._begin)
+
+    def request_is_read(self) -> None:
+        """Nothing but the end can be received from now on."""
+        self._is_read = True
+        if self._has_begun:
+            self._looking = asyncio.create_task(self._look())
 
     def end(self) -> None:
         self._timer.cancel()
@@ -110,25 +129,36 @@ class _Watch:
             self._looking.cancel()
 
     def _begin(self) -> None:
-        self._looking = asyncio.create_task(self._look())
+        self._has_begun = True
+        self._timer = asyncio.get_running_loop().call_later(settings.TIMEOUT + self.GRACE, self._give_up)
+        if self._is_read:
+            self._looking = asyncio.create_task(self._look())
 
     async def _look(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.client_is_gone = True
+        self._give_up()
+
+    def _give_up(self) -> None:
+        self.gave_up = True
         self.watched.cancel()
 
 
-async def _read_body(scope, receive) -> bytes:
-    """The whole body. Raises BodyTooLarge before it is in memory, ClientGone when it never ends."""
-    declared = next((int(value) for name, value in scope["headers"] if name == b"content-length" and value.isdigit()), 0)
+async def _read_body(request: ASGIRequest, receive) -> bytes:
+    """The whole body. Raises BodyTooLarge before it is in memory, APIException for a stranger's, ClientGone if it never ends."""
+    headers = request.scope["headers"]
+    declared = next((int(value) for name, value in headers if name == b"content-length" and value.isdigit()), 0)
     chunks: list[bytes] = []
-    size, more = 0, True
+    size, more, is_known = 0, True, False
     while more:
-        if max(size, declared) > settings.MAX_BODY_BYTES:
+        expected = max(size, declared)
+        if expected > settings.MAX_BODY_BYTES:
             raise BodyTooLarge(
                 f"The request body is larger than {settings.MAX_BODY_BYTES} bytes (MAX_BODY_BYTES of this Castor)."
             )
+        if expected > STRANGERS_BYTES and not is_known:
+            BearerToken().authenticate(cast(Request, request))
+            is_known = True
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
@@ -139,9 +169,9 @@ async def _read_body(scope, receive) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _refuse(scope, error: GatewayError, send) -> None:
+async def _refuse(scope, error: GatewayError | APIException, send) -> None:
     """Answer without a view: it has not come to that."""
-    response = error_response(error)
+    response = answer(error, {})
     request = ASGIRequest(scope, BytesIO(b""))
     response["X-Request-ID"] = request_id(request)
     allow_origin(request, response)
