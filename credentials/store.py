@@ -27,6 +27,9 @@ FORGOTTEN_AFTER = timedelta(minutes=10)
 _OF_GROUPS = [reason for reason, scope in SCOPES.items() if scope is Scope.GROUP_AND_MODEL]
 """The reasons of rests that all credentials of a project share."""
 
+_MOST_STRIKES = 32_767
+"""As many as the column counts."""
+
 _decrypted = lru_cache(maxsize=50_000)(decrypt)
 
 
@@ -54,10 +57,13 @@ def load_rests() -> dict[Place, Rest]:
 def save_changes(changes: Iterable[Change]) -> None:
     """Write what the pool has learned; of several changes at one place the last one counts."""
     touched: set[int] = set()
-    for change in {change.place: change for change in changes}.values():
+    latest = {change.place: change for change in changes}.values()
+    # What was learned about a credential that has been deleted meanwhile can belong to no row.
+    known = set(Credential.objects.filter(pk__in={change.credential_id for change in latest}).values_list("pk", flat=True))
+    for change in latest:
         if change.rest is None:
             touched |= _forget(change.place)
-        elif change.rest.until is not None:
+        elif change.rest.until is not None and change.credential_id in known:
             _write_rest(change.credential_id, change.place[1], change.rest)
             touched.add(change.credential_id)
     if touched:
@@ -160,7 +166,7 @@ def _write_rest(credential_id: int, model: str, rest: Rest) -> None:
             "detail": rest.detail,
             "since": datetime.fromtimestamp(rest.since, UTC),
             "until": _moment(rest.until),
-            "strikes": rest.strikes,
+            "strikes": min(rest.strikes, _MOST_STRIKES),
         },
     )
 

@@ -9,8 +9,12 @@ import asyncio
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger("castor.journal")
 
 
 class Journal:
@@ -19,32 +23,46 @@ class Journal:
         self._path: Path | None = None
         self._fd = -1
         self._unwritten: list[bytes] = []
+        self._is_stuck = False
 
     def open(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._path = self._directory / f"{time.time_ns()}-{os.getpid()}.live"
-        self._fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        path = self._directory / f"{time.time_ns()}-{os.getpid()}.live"
+        made = path.with_suffix(".new")
+        fd = os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        made.rename(path)  # Only now: until it is locked it would look like a dead process's.
+        self._path, self._fd = path, fd
 
     def append(self, line: bytes) -> None:
         """Called in an event loop; the lines of one of its turns leave in one system call at its end."""
         if not self._unwritten:
             asyncio.get_running_loop().call_soon(self.write)
-        self._unwritten.append(line)
+        self._unwritten.append(line + b"\n")
 
     def write(self) -> None:
-        """Hand over what has been appended, now."""
-        lines, self._unwritten = self._unwritten, []
-        if lines:
-            os.write(self._fd, b"\n".join(lines) + b"\n")
+        """Hand over what has been appended, now. What a full disk does not take is kept for the next time."""
+        if not self._unwritten:
+            return
+        data, written = b"".join(self._unwritten), 0
+        try:
+            written = os.write(self._fd, data)
+        except OSError as error:
+            if not self._is_stuck:
+                log.error("The journal cannot be written; its lines are kept in memory.", cause=str(error))
+        self._unwritten = [data[written:]] if written < len(data) else []
+        self._is_stuck = bool(self._unwritten)
 
-    def rotate(self) -> Path | None:
-        """Begin a new segment; returns the one so far, ready to be imported, or None if it holds nothing."""
+    def rotate(self, carried: Iterable[bytes] = ()) -> Path | None:
+        """Begin a new segment with the lines `carried`; returns the one so far, ready to be imported, or None if it is empty."""
         self.write()
-        if self._path is None or os.fstat(self._fd).st_size == 0:
+        # A segment is not given away with half a line at its end.
+        if self._path is None or self._is_stuck or os.fstat(self._fd).st_size == 0:
             return None
         old_path, old_fd = self._path, self._fd
         self.open()
+        self._unwritten = [line + b"\n" for line in carried]
+        self.write()
         return self._retire(old_path, old_fd)
 
     def close(self) -> Path | None:

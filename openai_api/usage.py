@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 from django.contrib.auth import get_user_model
-from django.db import connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import Model
 from msgspec import Struct
 
@@ -69,14 +69,20 @@ class UsageLog:
         self.journal.append(_encode(entry))
 
     def end(self, entry: Entry) -> None:
-        entry.ended = True
-        self._under_way.pop(entry.uid, None)
-        self.journal.append(_encode(entry))
+        """Told again, it changes nothing."""
+        if self._under_way.pop(entry.uid, None) is not None:
+            entry.ended = True
+            self.journal.append(_encode(entry))
 
     def rotate(self) -> None:
-        if self.journal.rotate() is not None:
-            for entry in self._under_way.values():
-                self.journal.append(_encode(entry))
+        self.journal.rotate(map(_encode, self._under_way.values()))
+
+    def close(self) -> None:
+        """What is still under way ends with this process."""
+        for entry in list(self._under_way.values()):
+            entry.status, entry.error = KILLED, "killed"
+            self.end(entry)
+        self.journal.close()
 
 
 def import_ready(journal: Journal) -> int:
@@ -94,10 +100,10 @@ def import_orphans(journal: Journal) -> int:
 
 
 def _import(path: Path, entries: list[Entry]) -> int:
-    _insert(entries)
-    _note_last_use(entries)
+    if taken := _taken(entries):
+        _note_last_use(taken)
     path.unlink(missing_ok=True)
-    return len(entries)
+    return len(taken)
 
 
 def _read(path: Path, *, only_ended: bool = False) -> list[Entry]:
@@ -107,7 +113,7 @@ def _read(path: Path, *, only_ended: bool = False) -> list[Entry]:
             continue
         try:
             entries.append(_decode(line))
-        except msgspec.DecodeError:  # The last line of a process that was killed while it wrote.
+        except (msgspec.DecodeError, UnicodeDecodeError):  # The last line of a process that was killed while it wrote.
             log.warning("unreadable usage line skipped", segment=path.name)
     return entries
 
@@ -126,6 +132,22 @@ def _all_told(entries: list[Entry]) -> list[Entry]:
         if not entry.ended:
             entry.status, entry.error = KILLED, "killed"
     return list(latest.values())
+
+
+def _taken(entries: list[Entry]) -> list[Entry]:
+    """Insert the entries; returns those that the database takes. One that it refuses must not hold up all the others."""
+    try:
+        _insert(entries)
+    except _REFUSALS as refusal:
+        if len(entries) == 1:
+            log.error("The database refuses a usage record; it is left out.", uid=entries[0].uid, cause=str(refusal))
+            return []
+        return [entry for one in entries for entry in _taken([one])]
+    return entries
+
+
+_REFUSALS = (DataError, IntegrityError, OverflowError, ValueError)
+"""Of values, that is: an upstream counts as it likes. A database that cannot be used at all says something else."""
 
 
 def _insert(entries: list[Entry]) -> None:
@@ -167,7 +189,7 @@ def _rows(entries: list[Entry]) -> Iterator[tuple[Any, ...]]:
     for entry in entries:
         yield (
             connection.ops.adapt_datetimefield_value(_moment(entry.started_at)),
-            entry.model_asked[:200],
+            entry.model_asked.replace("\0", "")[:200],  # PostgreSQL's texts hold anything but this.
             entry.model_served[:200],
             entry.token if entry.token in tokens else None,
             entry.owner if entry.owner in owners else None,

@@ -1,4 +1,6 @@
 import asyncio
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -141,3 +143,113 @@ def test_a_record_outlives_the_token_and_the_credential_that_it_speaks_of(journa
     usage.import_ready(journal)
     row = UsageRecord.objects.get()
     assert (row.token_id, row.owner_id, row.credential_id, row.credential_label) == (None, owner.pk, None, "main")
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [{"prompt_tokens": -1}, {"completion_tokens": 2**70}, {"status": 10**6}, {"credential_label": "x\0"}, {"dialect": "x" * 50}],
+)
+def test_a_record_that_the_database_refuses_costs_only_itself(journal, poison):
+    log = UsageLog(journal)
+    written(log, served(log, entry("a")), served(log, entry("b"), **poison), served(log, entry("c")))
+    log.rotate()
+    usage.import_ready(journal)
+    assert set(UsageRecord.objects.values_list("uid", flat=True)) >= {"a", "c"}
+    assert journal.ready() == []
+
+
+def test_what_a_caller_may_write_into_a_models_name_is_recorded(journal):
+    log = UsageLog(journal)
+    written(log, served(log, entry("a", model_asked="gpt-4o\0" + "x" * 300), status=404))
+    log.rotate()
+    usage.import_ready(journal)
+    assert UsageRecord.objects.get().model_asked.startswith("gpt-4o")
+
+
+def test_a_line_that_is_not_even_text_costs_only_itself(journal):
+    log = UsageLog(journal)
+    written(log, served(log, entry("a")))
+    log.rotate()
+    (segment,) = journal.ready()
+    with segment.open("ab") as file:
+        file.write(b'{"uid":"\xff\xfe","ended":true}\n\0\0\0\n')
+    assert usage.import_ready(journal) == 1
+    assert journal.ready() == []
+
+
+def test_another_process_may_have_imported_a_segment_meanwhile(journal, monkeypatch):
+    log = UsageLog(journal)
+    written(log, served(log, entry("a")))
+    log.rotate()
+    segments = journal.ready()
+    usage.import_ready(journal)
+    monkeypatch.setattr(journal, "ready", lambda: segments)
+    assert usage.import_ready(journal) == 0
+
+
+def test_what_is_under_way_is_in_the_new_segment_before_the_old_one_is_given_away(journal, tmp_path):
+    log = UsageLog(journal)
+    written(log, lambda: log.begin(entry("a")))
+    log.rotate()
+    (live,) = tmp_path.glob("*.live")
+    assert b'"uid":"a"' in live.read_bytes()
+
+
+def test_a_segment_is_never_taken_for_an_orphans_while_it_is_made(tmp_path, monkeypatch):
+    heir, real, journal = Journal(tmp_path), fcntl.flock, Journal(tmp_path)
+    seen = []
+
+    def flock(fd, operation):
+        if operation == fcntl.LOCK_EX:
+            monkeypatch.undo()
+            seen.extend(heir.orphans())
+        real(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    journal.open()
+    journal.close()
+    assert seen == []
+
+
+def test_lines_that_the_disk_has_no_room_for_are_kept_and_written_later(journal, monkeypatch):
+    real = os.write
+
+    def full(fd, data):
+        if len(data) > 100:
+            return real(fd, data[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    log = UsageLog(journal)
+    monkeypatch.setattr(os, "write", full)
+    written(log, served(log, entry("a")))
+    monkeypatch.undo()
+    written(log, served(log, entry("b")))
+    log.rotate()
+    usage.import_ready(journal)
+    assert set(UsageRecord.objects.values_list("uid", flat=True)) == {"a", "b"}
+
+
+def test_a_segment_that_cannot_be_begun_leaves_the_one_so_far_in_use(journal, monkeypatch):
+    log, real = UsageLog(journal), os.open
+    written(log, served(log, entry("a")))
+
+    def too_many(*arguments, **options):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", too_many)
+    with pytest.raises(OSError, match="Too many"):
+        log.rotate()
+    monkeypatch.setattr(os, "open", real)
+    written(log, served(log, entry("b")))
+    log.rotate()
+    usage.import_ready(journal)
+    assert set(UsageRecord.objects.values_list("uid", flat=True)) == {"a", "b"}
+
+
+def test_requests_under_way_when_the_server_goes_are_recorded_as_killed(tmp_path):
+    journal = Journal(tmp_path)
+    journal.open()
+    log, late = UsageLog(journal), entry("late")
+    written(log, lambda: log.begin(late), log.close, lambda: log.end(late))
+    usage.import_ready(journal)
+    assert list(UsageRecord.objects.values_list("uid", "status", "error")) == [("late", usage.KILLED, "killed")]

@@ -1,12 +1,13 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils.timezone import now
 
 from credentials import store
 from credentials.health import Outcome, Reason, State
 from credentials.models import ApiKey, ClientToken, Credential, KeyHealth, ModelAlias, PoolVersion, ServedModel
-from credentials.pool import FOREVER, Pool
+from credentials.pool import FOREVER, Change, Pool, Rest
 from tests.credentials.pools import FLASH, KEYS, PRO
 
 pytestmark = pytest.mark.django_db
@@ -195,3 +196,22 @@ def test_ended_rests_are_tidied_away_and_doing_so_twice_changes_nothing():
     version = PoolVersion.current()
     assert store.forget_ended_rests(at=later) == 0
     assert PoolVersion.current() == version
+
+
+def test_what_was_learned_about_a_key_that_is_gone_meanwhile_holds_nothing_up():
+    gone, stays = add_key(), add_key("test-key-that-stays")
+    pool = loaded_pool()
+    at = now().timestamp()
+    for _ in range(2):
+        pool.report(pool.lease(FLASH, at=at, kinds=KEYS), Outcome.DAY_QUOTA, at=at)
+    gone.delete()
+    store.save_changes(pool.take_changes())
+    connection.check_constraints()
+    assert [row.credential_id for row in KeyHealth.objects.all()] == [stays.pk]
+
+
+def test_a_trouble_that_lasts_for_weeks_can_still_be_written_down():
+    key = add_key()
+    rest = Rest(State.RATE_LIMITED, Reason.REPEATED_FAILURES, now().timestamp() + 60, now().timestamp(), strikes=40_000)
+    store.save_changes([Change((f"key:{key.pk}", FLASH), key.pk, rest)])
+    assert KeyHealth.objects.get().reason == Reason.REPEATED_FAILURES
