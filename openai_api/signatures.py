@@ -17,6 +17,8 @@ from openai_api.models import ThoughtSignature
 from openai_api.translation.conversation import Conversation, ToolCall, Turn
 
 MOST_BYTES = 32 * 1024 * 1024
+LONGEST_ID = 100
+"""Characters, as many as the column holds."""
 
 
 class Kept(Struct, frozen=True):
@@ -39,7 +41,8 @@ class SignatureStore:
     def remember(self, owner: int, call_id: str, *, model: str, signature: str) -> None:
         kept = Kept(model, signature)
         self._hold((owner, call_id), kept)
-        if owner:  # Anonymous callers have no row to belong to; this process remembers for them.
+        # Anonymous callers have no row to belong to, and an odd id fits in none; this process remembers for them.
+        if owner and len(call_id) <= LONGEST_ID and call_id.isprintable():
             self._unsaved[owner, call_id] = kept
 
     async def restore(self, conversation: Conversation, owner: int) -> Conversation:
@@ -56,7 +59,8 @@ class SignatureStore:
         return taken
 
     def put_back(self, unsaved: dict[Key, Kept]) -> None:
-        self._unsaved = {**unsaved, **self._unsaved}
+        """What could not be saved is tried again, as long as it is remembered at all."""
+        self._unsaved = {key: kept for key, kept in {**unsaved, **self._unsaved}.items() if key in self._kept}
 
     async def _fetch(self, owner: int, calls: Iterable[ToolCall]) -> None:
         """Ask the database for what this process has not seen. Only the current turn's signatures are ever checked."""

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from credentials.crypto import redact
-from credentials.health import Outcome
+from credentials.health import DAY, Outcome
 
 _LONGEST_MESSAGE = 2_000
 
@@ -129,7 +129,9 @@ def _page_text(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return redact(_KEY_IN_TEXT.sub(r"\1…", " ".join(text.split())))[:_LONGEST_MESSAGE]
+    """One line that can be shown, logged and stored, whatever Google or a caller quoted by it has put in."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text[: 2 * _LONGEST_MESSAGE])
+    return redact(_KEY_IN_TEXT.sub(r"\1…", " ".join(printable.split())))[:_LONGEST_MESSAGE]
 
 
 def _is(detail: dict[str, Any], kind: str) -> bool:
@@ -276,12 +278,13 @@ _BY_STATUS: dict[int, tuple[_Rule, ...]] = {
 
 
 def _delay(said: _Said) -> float | None:
+    """Seconds, a day at most: nothing rests longer on Google's word alone."""
     if said.retry_delay is not None:
-        return said.retry_delay
+        return min(said.retry_delay, DAY)
     named = _RETRY_IN.search(said.text)
     if named is None:
         return None
-    return float(named.group(1)) / (1000 if named.group(2) == "ms" else 1)
+    return min(float(named.group(1)) / (1000 if named.group(2) == "ms" else 1), DAY)
 
 
 def _quota(said: _Said) -> str:

@@ -92,3 +92,21 @@ def test_signatures_are_saved_and_found_again_until_they_expire(owner, settings)
     settings.SIGNATURE_DAYS = -1
     signatures.save({(owner.pk, "call_1"): Kept(FLASH, "old")})
     assert signatures.look_up(owner.pk, ["call_1"]) == {}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("id", ["x" * 101, "nul\0"])
+async def test_a_call_whose_id_the_database_cannot_hold_is_remembered_in_memory_alone(id):
+    store = SignatureStore(Database().look_up)
+    store.remember(1, id, model=FLASH, signature="sig")
+    assert await restored(store, 1, call(id)) == ["sig"]
+    assert store.take_unsaved() == {}
+
+
+def test_signatures_that_cannot_be_saved_pile_up_no_higher_than_the_memory_of_them():
+    store = SignatureStore(Database().look_up)
+    big = "x" * (MOST_BYTES // 3)
+    for number in range(9):
+        store.remember(1, f"call_{number}", model=FLASH, signature=big)
+        store.put_back(store.take_unsaved())
+    assert [id for _, id in store.take_unsaved()] == ["call_7", "call_8"]

@@ -375,3 +375,22 @@ def test_no_body_is_too_odd_to_be_read(status, body):
     assert refusal.message
     assert refusal.outcome != Outcome.SERVED
     assert 400 <= refusal.status <= 599
+
+
+@pytest.mark.parametrize("message", ["a \\ud800 b", "nul \\u0000 b", "escape \\u001b[31m b"])
+def test_a_message_can_be_told_and_stored_whatever_stands_in_it(message):
+    refusal = read_refusal(429, f'{{"error": {{"code": 429, "message": "{message}"}}}}'.encode())
+    assert refusal.message.encode().decode().isprintable()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": f"Please retry in {'9' * 500}s."},
+        {"message": "x", "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1e300s"}]},
+    ],
+    ids=["text", "details"],
+)
+def test_a_delay_beyond_reason_is_a_day_at_most(error):
+    refusal = read_refusal(429, json.dumps({"error": {"code": 429, **error}}).encode())
+    assert (refusal.outcome, refusal.retry_after) == (Outcome.MINUTE_QUOTA, 86_400)
