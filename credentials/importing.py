@@ -92,14 +92,15 @@ def examine(candidates: Iterable[Candidate]) -> Report:
     return Report(tuple(_judge(candidate, known, seen) for candidate in candidates))
 
 
-@transaction.atomic
 def take_in(report: Report, *, project: str = "", priority: int = 0) -> int:
     """Add the new keys of a report to the pool, and have them checked soon; returns how many there are."""
     new = [_api_key(finding.candidate, project, priority) for finding in report.of(Verdict.NEW)]
-    # Another process may be taking in the same keys: each is stored once all the same.
-    ApiKey.objects.bulk_create(new, batch_size=_AT_ONCE, ignore_conflicts=True)
     if new:
-        PoolVersion.bump()
+        with transaction.atomic():
+            # Another process may be taking in the same keys: each is stored once all the same.
+            ApiKey.objects.bulk_create(new, batch_size=_AT_ONCE, ignore_conflicts=True)
+            PoolVersion.bump()
+        # Only now: a worker may be faster than a transaction, and would find no key to check.
         marks = [key.fingerprint for key in new[:MOST_CHECKS]]
         request_check(ApiKey.objects.filter(fingerprint__in=marks).values_list("pk", flat=True))
     return len(new)

@@ -1,6 +1,7 @@
 """The admin's pages: each opens, none shows a secret, and each action does what its name says."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -221,9 +222,17 @@ TABS = {f"{tab}-{count}_FORMS": "0" for tab in ("health", "served_models") for c
 CHOICES = {"label": "mine", "project": "", "enabled": "on", "priority": "0", "weight": "1", "notes": ""} | TABS
 
 
+@pytest.fixture
+def committed(django_capture_on_commit_callbacks):
+    """`with committed():` is a transaction that ends: what waits for its end is done then."""
+    return partial(django_capture_on_commit_callbacks, execute=True)
+
+
 class TestKeyForm:
-    def test_a_new_key_is_stored_and_checked(self, admin, checked):
-        response = admin.post(f"{KEYS}add/", CHOICES | {"key": f" {CANARY} "}, follow=True)
+    def test_a_new_key_is_stored_and_checked(self, admin, checked, committed):
+        with committed():
+            response = admin.post(f"{KEYS}add/", CHOICES | {"key": f" {CANARY} "}, follow=True)
+            assert checked == []  # A worker that is told now would find no key.
         key = ApiKey.objects.get()
         assert (key.secret, key.label, key.enabled) == (CANARY, "mine", True)
         assert checked == [key.pk]
@@ -234,10 +243,11 @@ class TestKeyForm:
         key = ApiKey.objects.get()
         assert (key.secret, key.label, checked) == (CANARY, "renamed", [])
 
-    def test_a_replaced_key_starts_afresh(self, admin, key, checked):
+    def test_a_replaced_key_starts_afresh(self, admin, key, checked, committed):
         KeyHealth.objects.create(credential=key, state=State.INVALID, reason=Reason.KEY_LEAKED, since=now())
         Credential.objects.update(state=State.INVALID, reason=Reason.KEY_LEAKED)
-        admin.post(f"{KEYS}{key.pk}/change/", CHOICES | {"key": "AQ.replacement-0123456789"})
+        with committed():
+            admin.post(f"{KEYS}{key.pk}/change/", CHOICES | {"key": "AQ.replacement-0123456789"})
         fresh = ApiKey.objects.get()
         assert (fresh.pk, fresh.secret, fresh.state) == (key.pk, "AQ.replacement-0123456789", State.AVAILABLE)
         assert fresh.fingerprint == crypto.fingerprint("AQ.replacement-0123456789")
@@ -251,8 +261,9 @@ class TestKeyForm:
         assert '"state"' not in update
         assert '"secret"' not in update
 
-    def test_save_and_check_does_both(self, admin, key, checked):
-        admin.post(f"{KEYS}{key.pk}/change/", CHOICES | {"key": "", "_check": ""})
+    def test_save_and_check_does_both(self, admin, key, checked, committed):
+        with committed():
+            admin.post(f"{KEYS}{key.pk}/change/", CHOICES | {"key": "", "_check": ""})
         assert (ApiKey.objects.get().label, checked) == ("mine", [key.pk])
 
     @pytest.mark.parametrize(
@@ -283,6 +294,17 @@ class TestPaste:
         assert "CANARY" not in page
         assert (new.secret, new.project, new.priority) == ("AQ.second-0123456789", "p-9", 2)
         assert checked == [new.pk]
+
+    def test_a_check_is_asked_for_only_once_the_keys_are_stored_for_good(self, admin, checked):
+        """A worker may be faster than a transaction, and would find nothing to check."""
+        open_transactions = []
+
+        def note(**kwargs):
+            open_transactions.append(len(connection.savepoint_ids))
+
+        check_requested.connect(note)
+        admin.post(PASTE, self.GIVEN | {"import": "1"})
+        assert open_transactions == [len(connection.savepoint_ids)]
 
     def test_a_file_is_read_as_well(self, admin, checked):
         file = SimpleUploadedFile("keys.txt", f"\ufeffGEMINI_API_KEYS={CANARY}".encode())
