@@ -14,7 +14,7 @@ run: .venv/.runtime ## Start Castor here; needs nothing but Python 3.11
 	@.venv/bin/python -m proxy_site
 
 test: .venv/.dev .venv-litellm/.installed $(NODE)/node_modules/.installed ## Run all tests: on SQLite, then what meets the database on PostgreSQL
-	.venv/bin/python -m pytest -rs -n 2 --dist loadgroup
+	.venv/bin/python -m pytest -rs -n 2 --dist loadfile
 	CASTOR_TEST_DATABASE=postgresql .venv/bin/python -m pytest -rs tests/credentials tests/api
 
 check: .venv/.dev ## Lint, format and types

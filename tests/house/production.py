@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
+import redis
 from cryptography.fernet import Fernet
 from msgspec import Struct
 from psycopg.rows import dict_row
@@ -24,7 +25,7 @@ from tests.house.waiting import eventually
 from tests.postgresql import Cluster
 
 WEB = ["-m", "gunicorn", "-c", "python:proxy_site.gunicorn"]
-WORKER = ["-m", "celery", "-q", "-A", "proxy_site", "worker", "--pool=threads", "--concurrency=2", "--without-mingle"]
+WORKER = ["-m", "celery", "-q", "-A", "proxy_site", "worker", "--pool=threads", "--concurrency=2", "--without-gossip"]
 BEAT = ["-m", "celery", "-q", "-A", "proxy_site", "beat"]
 
 _DOWN_FOR_AN_HOUR = """
@@ -78,11 +79,21 @@ class Redis(Part):
         self.port = free_port()
         self.dump = directory / "dump.rdb"
         command = ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(directory), "--save", ""]
+        command += ["--rdbcompression", "no"]  # So that a dump can be searched.
         super().__init__(command, directory / "redis.log")
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        super().start()
+        eventually(self._answers, "answering")
+
+    def _answers(self) -> bool:
+        with suppress(redis.ConnectionError), redis.Redis.from_url(self.url) as client:
+            return client.ping()
+        return False
 
 
 class Answer(Struct):

@@ -1,17 +1,18 @@
 """All parts as they run on servers, each real and a process of its own: what one of them learns, the others act on."""
 
 import shutil
+import subprocess
 
 import httpx
 import pytest
+from redis import Redis
 
 from tests import postgresql
 from tests.google.models import MODELS
+from tests.house.canaries import Watch, new_mark, secret_part
 from tests.house.castor import free_port
 from tests.house.production import BEAT, WEB, WORKER, Production, WebProcess, production
 from tests.house.waiting import eventually
-
-pytestmark = pytest.mark.xdist_group("production parts")
 
 # The simulator knows fifty of them.
 FIRST_KEYS = ["test-key-1", "test-key-2"]
@@ -156,6 +157,25 @@ def test_without_the_queue_requests_are_served_and_keys_taken_in(parts, both):
         parts.redis.start()
     parts.manage("import_credentials", "-", typed="test-key-8")
     eventually(lambda: parts.pool()[-1]["models"], "checked by a worker that has its queue again")
+
+
+def test_no_key_and_no_token_can_be_read_in_a_dump_of_the_database_or_of_the_queue(parts):
+    watch = Watch()
+    watch.plant("key", key := new_mark())
+    watch.plant("token", secret_part(parts.token))
+    parts.worker.stop()  # Its tasks stay in the queue.
+    paste(parts, f"AQ.{key}-0001")
+    with Redis.from_url(parts.redis.url) as queue:
+        queue.save()
+    dump = subprocess.run(
+        [parts.cluster.programs / "pg_dump", parts.cluster.url], check=True, capture_output=True, cwd="/"
+    ).stdout
+    parts.worker.start()
+    assert b"COPY public.credentials_credential" in dump
+    watch.search("file of the database", dump)
+    assert b"openai_api.tasks.check_credential" in parts.redis.dump.read_bytes()
+    watch.search("file of the queue", parts.redis.dump.read_bytes())
+    assert watch.unmeant("file") == []
 
 
 def test_no_web_process_had_to_report_a_fault_of_its_own(parts):
