@@ -14,7 +14,7 @@ ANONYMOUS = TokenEntry(id=0, owner_id=0, digest="", label="anonymous")
 
 
 class PoolNotLoaded(APIException):
-    """We cannot know yet whether the token is one of ours: the caller must not be told that it is wrong."""
+    """We cannot know yet whose a token is, or where a model's name leads: the caller must not be told that it is wrong."""
 
     status_code = 503
     default_detail = "Castor is starting: its pool is not loaded yet. Try again in a moment."
@@ -29,7 +29,7 @@ class BearerToken(BaseAuthentication):
         plain = plain.strip()
         if scheme.lower() != "bearer" or not plain:
             if settings.ALLOW_ANONYMOUS:
-                return ANONYMOUS, ANONYMOUS
+                return self._anonymous()
             raise AuthenticationFailed(
                 "You didn't provide an API key. Send a Castor token in the header: Authorization: Bearer YOUR_TOKEN."
             )
@@ -38,6 +38,11 @@ class BearerToken(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+    def _anonymous(self) -> tuple[TokenEntry, TokenEntry]:
+        if not pool.loaded:
+            raise PoolNotLoaded
+        return ANONYMOUS, ANONYMOUS
 
     def _known(self, plain: str) -> TokenEntry:
         if not pool.loaded:

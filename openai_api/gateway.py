@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -31,6 +31,8 @@ from openai_api.usage import UsageLog
 
 SYNC_SECONDS = 0.5
 ORPHANS_EVERY = 60.0
+LOOKUP_SECONDS = 2.0
+"""How long a request waits for signatures from the database, which may be busy with a backlog, or gone."""
 
 log = structlog.get_logger("castor.gateway")
 P = ParamSpec("P")
@@ -82,7 +84,7 @@ class Gateway:
             await asyncio.gather(self._keeper, return_exceptions=True)
         await self.client.close()
         await self.fetcher.close()
-        self.usage.journal.close()
+        self.usage.close()
         await self._sync()
         await self.in_database(connections.close_all)
         self._database.shutdown()
@@ -97,19 +99,20 @@ class Gateway:
         while True:
             await asyncio.sleep(SYNC_SECONDS)
             try:
-                self.usage.rotate()
-                await self._sync()
+                try:
+                    self.usage.rotate()
+                finally:
+                    await self._sync()
             except Exception:  # Without this loop nothing is learned or saved any more: it must outlive any fault.
                 log.exception("Keeping memory and database in agreement failed; it is tried again.")
 
     async def _sync(self) -> None:
         """Write what this process has learned, read what others have changed. A database that is down is tried again."""
-        changes, unsaved = self.pool.take_changes(), self.signatures.take_unsaved()
         try:
-            loaded = await self.in_database(self._exchange, changes, unsaved, self.pool.roster.version, self.pool.loaded)
+            await self._save()
+            await self._load()
+            await self.in_database(self._import_usage)
         except DatabaseError as error:
-            self.pool.put_back(changes)
-            self.signatures.put_back(unsaved)
             if not self._database_is_down:
                 log.error("The database cannot be used; requests go on from memory.", cause=str(error))
             self._database_is_down = True
@@ -117,18 +120,27 @@ class Gateway:
         if self._database_is_down:
             log.info("The database is back.")
             self._database_is_down = False
+
+    async def _save(self) -> None:
+        changes, unsaved = self.pool.take_changes(), self.signatures.take_unsaved()
+        try:
+            if changes:
+                await self.in_database(store.save_changes, changes)
+            if unsaved:
+                await self.in_database(signatures.save, unsaved)
+        except BaseException:  # Whatever it was, and also if we are told to stop: nothing learned may be lost.
+            self.pool.put_back(changes)
+            self.signatures.put_back(unsaved)
+            raise
+
+    async def _load(self) -> None:
+        """Take in the pool if it has changed since it was read last."""
+        loaded = await self.in_database(self._read_pool, self.pool.roster.version, self.pool.loaded)
         if loaded is not None:
             self.pool.install(*loaded)
 
-    def _exchange(
-        self, changes: list[store.Change], unsaved: dict[signatures.Key, signatures.Kept], version: int, loaded: bool
-    ) -> tuple[Roster, dict[Place, Rest]] | None:
-        """In the database thread: save, then load if the pool has changed since `version`."""
-        if changes:
-            store.save_changes(changes)
-        if unsaved:
-            signatures.save(unsaved)
-        self._import_usage()
+    def _read_pool(self, version: int, loaded: bool) -> tuple[Roster, dict[Place, Rest]] | None:
+        """In the database's thread."""
         if loaded and PoolVersion.current() == version:
             return None
         return store.load_roster(self.shipped), store.load_rests()
@@ -139,8 +151,14 @@ class Gateway:
             self._orphans_checked = time.monotonic()
             usage.import_orphans(self.usage.journal)
 
-    def _look_up_signatures(self, owner: int, call_ids: list[str]) -> Awaitable[dict[signatures.Key, signatures.Kept]]:
-        return self.in_database(signatures.look_up, owner, call_ids)
+    async def _look_up_signatures(self, owner: int, call_ids: list[str]) -> dict[signatures.Key, signatures.Kept]:
+        """What the database knows; nothing where it cannot say, for which the translation has a stand-in."""
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                return await self.in_database(signatures.look_up, owner, call_ids)
+        except (DatabaseError, TimeoutError) as error:
+            log.warning("Thought signatures could not be looked up.", cause=str(error))
+            return {}
 
 
 def _with_usable_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
