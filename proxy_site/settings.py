@@ -32,6 +32,13 @@ if EMBEDDED:
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+else:
+    # A database that is silent must be noticed as one that is down: seconds until connected, milliseconds until acknowledged.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 30_000,
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 
 # --- Secrets -----------------------------------------------------------------------------------------------------
 

@@ -5,8 +5,9 @@ import json
 import socket
 
 import pytest
+from cryptography.fernet import Fernet
 
-from tests.api.server import TWO_KEYS
+from tests.api.server import TWO_KEYS, Castor
 from tests.api.test_hot_path import STALLS, data_lines, first_content, response_of, send_chat
 
 THINKING = {"extra_body": {"google": {"thinking_config": {"include_thoughts": True}}}}
@@ -77,3 +78,32 @@ def test_a_body_that_never_ends_keeps_no_place_beyond_the_deadline(castor_alone)
     head = f"Authorization: Bearer {castor.token}\r\nContent-Length: 1000"
     assert answer_to(castor, head, b"{") == (504, "deadline_exceeded")
     assert castor.chat()[0] == 200
+
+
+@pytest.fixture
+def makers(_makers):
+    return _makers
+
+
+def test_a_database_that_never_answers_keeps_no_server_from_starting(tmp_path, makers):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = {
+            "DATABASE_URL": f"postgres://castor:x@127.0.0.1:{silent.getsockname()[1]}/castor",
+            "SECRET_KEY": "only for this test " * 3,
+            "CREDENTIAL_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        }
+        castor = Castor(tmp_path, makers._databases, {"full": "castor-unknown"}, {**makers._environment, **settings}, "")
+        castor.is_ready = lambda: is_alive(castor)
+        castor.start()
+        assert castor.ask("GET", "/ready", token="")[0] == 503
+        status, headers, body = castor.chat()
+        assert (status, body["error"]["code"]) == (503, "not_ready")
+        assert headers["retry-after"]
+        assert castor.stop() == 0
+
+
+def is_alive(castor) -> bool:
+    try:
+        return castor.ask("GET", "/health", token="")[0] == 200
+    except OSError:
+        return False
