@@ -5,13 +5,41 @@ import logging
 from django.conf import settings
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn_worker import UvicornWorker
+
+LONGEST_HEAD = 64 * 1024
+"""Bytes; what comes with a head's first packet is not counted."""
+
+_NO_HEAD = -1
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's own, which takes in a request's head however long it grows."""
+
+    _head = _NO_HEAD
+
+    def data_received(self, data: bytes) -> None:
+        if self._head != _NO_HEAD:
+            self._head += len(data)
+            if self._head > LONGEST_HEAD:
+                self.send_400_response("The head of this request is too long.")
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        self._head = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head = _NO_HEAD
+        super().on_headers_complete()
 
 
 class Worker(UvicornWorker):
     CONFIG_KWARGS = {
         "loop": "uvloop",
-        "http": "httptools",
+        "http": Protocol,
         "ws": "none",
         "lifespan": "on",
         "interface": "asgi3",

@@ -8,7 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from tests.api.server import TWO_KEYS, Castor
-from tests.api.test_hot_path import STALLS, data_lines, first_content, response_of, send_chat
+from tests.api.test_hot_path import STALLS, data_lines, first_content, peak_memory, response_of, send_chat
 
 THINKING = {"extra_body": {"google": {"thinking_config": {"include_thoughts": True}}}}
 FLOOD = [*[response_of({"text": "x" * 20_000, "thought": True})] * 2_000, response_of({"text": "done"}, finishReason="STOP")]
@@ -107,3 +107,16 @@ def is_alive(castor) -> bool:
         return castor.ask("GET", "/health", token="")[0] == 200
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("line", [b"X-More: " + b"x" * 1_000 + b"\r\n", b"x" * 1_000], ids=["many headers", "one header"])
+def test_a_head_that_never_ends_fills_no_memory(castor_alone, line):
+    castor = castor_alone()
+    [worker] = castor.workers()
+    before = peak_memory(worker)
+    with socket.create_connection(("127.0.0.1", castor.port), timeout=20) as client:
+        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        with pytest.raises(ConnectionError):
+            client.sendall(line * 50_000)
+    assert peak_memory(worker) - before < 5_000_000
+    assert castor.chat()[0] == 200
