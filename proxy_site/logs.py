@@ -55,8 +55,10 @@ def _redacted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
 def _as_text(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     """One line for people, and a trace below it. Not structlog's own, which takes longer than most requests."""
     trace = event.pop("exception", None)
-    head = f"{event.pop('timestamp')} {event.pop('level'):<8} {event.pop('event')}"
+    head = f"{event.pop('timestamp')} {event.pop('level'):<8} {str(event.pop('event')).strip()}"
     line = " ".join([head, *(f"{name}={value}" for name, value in event.items() if value not in ("", None))])
+    if not line.isprintable():  # Callers choose some of these words: they shall forge no line, and steer no terminal.
+        line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
     return f"{line}\n{trace}" if trace else line
 
 
