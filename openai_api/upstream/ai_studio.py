@@ -46,20 +46,34 @@ class AiStudio:
             async with self._client.post(url, headers=headers, body=prepared.body, seconds=seconds) as chunks:
                 heard = time.monotonic()
                 async for chunk in chunks:
-                    if events := [event for payload in decoder.feed(chunk) for event in reader.read(payload)]:
+                    if events := _events(reader, decoder.feed(chunk)):
                         heard = time.monotonic()
                         yield events
                     elif time.monotonic() - heard > self._client.read_timeout:
                         # Bytes keep coming, but say nothing: the timeout of the connection never sees that.
                         raise _broken("The upstream sent nothing but signs of life for too long.", status=504)
-                if events := [event for payload in decoder.end() for event in reader.read(payload)]:
+                if events := _events(reader, decoder.end()):
                     yield events
+        except UpstreamRefused:
+            if not reader.finished:  # What breaks after the end takes nothing from the answer.
+                raise
         except ErrorEvent as error:
             raise UpstreamRefused(read_refusal(error.status, error.body)) from error
         except (MalformedAnswer, EventTooLarge) as error:
             raise _broken("The upstream's answer could not be read.") from error
         if not reader.finished:
             raise _broken("The upstream's answer broke off.")
+
+
+def _events(reader: Reader, payloads: list[bytes]) -> list[Event]:
+    events: list[Event] = []
+    for payload in payloads:
+        try:
+            events += reader.read(payload)
+        except (ErrorEvent, MalformedAnswer):
+            if not reader.finished:
+                raise
+    return events
 
 
 def _broken(message: str, *, status: int = 502) -> UpstreamRefused:

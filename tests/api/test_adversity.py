@@ -8,7 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from tests.api.server import TWO_KEYS, Castor
-from tests.api.test_hot_path import STALLS, data_lines, first_content, peak_memory, response_of, send_chat
+from tests.api.test_hot_path import STALLS, data_lines, first_content, outcome, peak_memory, response_of, send_chat
 
 THINKING = {"extra_body": {"google": {"thinking_config": {"include_thoughts": True}}}}
 FLOOD = [*[response_of({"text": "x" * 20_000, "thought": True})] * 2_000, response_of({"text": "done"}, finishReason="STOP")]
@@ -120,3 +120,12 @@ def test_a_head_that_never_ends_fills_no_memory(castor_alone, line):
             client.sendall(line * 50_000)
     assert peak_memory(worker) - before < 5_000_000
     assert castor.chat()[0] == 200
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("ends", ["reset", "close", "malformed"])
+def test_an_answer_that_had_come_to_its_end_is_complete_whatever_follows_it(castor, google, ends, stream):
+    chunks = [response_of({"text": "all of "}), response_of({"text": "it"}, finishReason="STOP")]
+    google.script(chunks=chunks, ends=ends, after=2)
+    assert outcome(castor, stream) == (200, "all of it")
+    assert len(google.log.generation()) == 1
