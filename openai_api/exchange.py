@@ -20,6 +20,7 @@ from openai_api.errors import GatewayError, ModelNotAllowed, ModelNotFound, Stri
 from openai_api.gateway import Gateway
 from openai_api.ids import new_call_id, new_uid
 from openai_api.relay import Relay
+from openai_api.shortage import too_late
 from openai_api.translation.conversation import Conversation, Notice
 from openai_api.translation.events import Event, ToolCallDelta
 from openai_api.usage import CLIENT_GONE, Entry
@@ -118,11 +119,10 @@ class Exchange:
             raise ModelNotAllowed(f"This token may not use the model '{asked.model}'. GET /v1/models lists those that it may.")
         upstream = self._gateway.registry.upstream_for(model, roster)
         self.model = self._entry.model_served = model
+        self._take_note(notices)
         conversation = await self._complete(replace(asked, model=model))
         prepared = upstream.prepare(conversation, roster.models.get(model))
-        self._notices = notices + prepared.notices
-        if self._strict and self._notices:
-            raise _strict_refusal(self._notices)
+        self._take_note(notices + prepared.notices)
         self._relays = [
             Relay(
                 self._gateway.pool,
@@ -140,8 +140,21 @@ class Exchange:
     async def _complete(self, conversation: Conversation) -> Conversation:
         """With everything that the translation needs and the caller did not send along."""
         if any(True for _ in conversation.remote_media()):
-            conversation = await self._gateway.fetcher.fetch_all(conversation)
+            conversation = await self._fetched(conversation)
         return await self._gateway.signatures.restore(conversation, self._token.owner_id)
+
+    async def _fetched(self, conversation: Conversation) -> Conversation:
+        deadline = self._gateway.limits.deadline
+        try:
+            async with asyncio.timeout(self._started + deadline - time.monotonic()):
+                return await self._gateway.fetcher.fetch_all(conversation)
+        except TimeoutError:
+            raise too_late(deadline) from None
+
+    def _take_note(self, notices: tuple[Notice, ...]) -> None:
+        self._notices = notices
+        if self._strict and notices:
+            raise _strict_refusal(notices)
 
     def _note(self, batch: list[Event]) -> None:
         for event in batch:

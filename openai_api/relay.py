@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from credentials.health import EFFECTS, Outcome
 from credentials.pool import Lease, Pool
-from openai_api.errors import DeadlineExceeded, GatewayError, UpstreamBroken
-from openai_api.shortage import nothing_free, refused_by_upstream
+from openai_api.errors import GatewayError, UpstreamBroken
+from openai_api.shortage import nothing_free, refused_by_upstream, too_late
 from openai_api.translation.events import CONTENT, Event, Finished, ThoughtDelta, Usage, UsageReport
 from openai_api.translation.stops import StopFilter
 from openai_api.upstream.base import Prepared, Upstream, UpstreamRefused
@@ -249,7 +249,7 @@ class Relay:
         return self.trace.started + self._limits.deadline - time.monotonic()
 
     def _too_late(self) -> GatewayError:
-        return DeadlineExceeded(f"No complete answer came within {self._limits.deadline:g} seconds (TIMEOUT of this Castor).")
+        return too_late(self._limits.deadline)
 
 
 class _Call:

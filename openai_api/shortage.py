@@ -46,6 +46,11 @@ def refused_by_upstream(refusal: Refusal) -> GatewayError:
             return UpstreamUnavailable(refusal.message, retry_after=refusal.retry_after or 1)
 
 
+def too_late(deadline: float) -> GatewayError:
+    """`deadline`: the seconds that a request may take."""
+    return DeadlineExceeded(f"No complete answer came within {deadline:g} seconds (TIMEOUT of this Castor).")
+
+
 def _all_rest(pool: Pool, model: str, kinds: frozenset[str], *, retry_after: float) -> GatewayError:
     rests = [rest for rest in pool.rests_for(model, kinds=kinds) if rest.state is State.RATE_LIMITED]
     reasons = sorted({rest.reason.label for rest in rests})

@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from credentials.health import Outcome
 from credentials.roster import TokenEntry
-from openai_api.errors import ModelNotFound, UpstreamUnavailable
+from openai_api.errors import DeadlineExceeded, ModelNotFound, StrictRefusal, UpstreamUnavailable
 from openai_api.exchange import Exchange
 from openai_api.gateway import Gateway
 from openai_api.streaming import EventStream, chat_stream
 from openai_api.translation import chat
+from openai_api.translation.conversation import Notice, RemoteMedia, Turn
 from openai_api.translation.events import TextDelta, Usage, UsageReport
 from openai_api.upstream.base import Prepared
 from openai_api.usage import Entry, UsageLog
@@ -49,13 +50,13 @@ def journal():
 def exchange_with(journal, settings):
     settings.RETRY_DELAY = 1
 
-    def exchange_with(*scripts, stream=False, upstream=Everything, **limits) -> Exchange:
+    def exchange_with(*scripts, stream=False, strict=False, upstream=Everything, **limits) -> Exchange:
         gateway = Gateway(pool_of(key(1), key(2)))
         gateway.limits = replace(gateway.limits, **limits)
         gateway.usage = UsageLog(journal)
         gateway.registry = upstream(*scripts)
         token = TokenEntry(id=1, owner_id=1, digest="", label="")
-        return Exchange(gateway, token, dialect="chat", stream=stream, request_id="req-1", strict=False)
+        return Exchange(gateway, token, dialect="chat", stream=stream, request_id="req-1", strict=strict)
 
     return exchange_with
 
@@ -152,3 +153,32 @@ async def test_the_deadline_counts_from_the_requests_arrival(exchange_with, jour
     await exchange.open(ASKED.conversation)
     assert exchange._relays[0]._time_left() <= 1.0
     await exchange.settle()
+
+
+class Fetcher:
+    """Notes that it was asked, and never ends."""
+
+    asked = 0
+
+    async def fetch_all(self, conversation):
+        self.asked += 1
+        await asyncio.Event().wait()
+
+
+WITH_PICTURE = replace(ASKED.conversation, turns=(Turn("user", (RemoteMedia("https://example.com/a.png", "messages[0]"),)),))
+
+
+async def test_the_deadline_holds_while_files_are_fetched(exchange_with, journal):
+    exchange = exchange_with(deadline=0.02)
+    exchange._gateway.fetcher = Fetcher()
+    with pytest.raises(DeadlineExceeded):
+        await asyncio.wait_for(exchange.open(WITH_PICTURE), 5)
+    assert [record.status for record in journal.records()] == [504]
+
+
+async def test_what_strictness_refuses_at_sight_is_not_fetched_first(exchange_with):
+    exchange = exchange_with(strict=True)
+    exchange._gateway.fetcher = fetcher = Fetcher()
+    with pytest.raises(StrictRefusal):
+        await asyncio.wait_for(exchange.open(WITH_PICTURE, notices=[Notice("logit_bias", "unknown")]), 5)
+    assert fetcher.asked == 0
