@@ -27,7 +27,7 @@ class ResultFilter(admin.SimpleListFilter):
 
 @admin.register(UsageRecord)
 class UsageRecordAdmin(ModelAdmin):
-    list_display = ("started_at", "owner", "models", "result", "tokens", "times", "credential_label", "attempts")
+    list_display = ("started_at", "owner", "models", "result", "tokens", "times", "served_by", "attempts")
     list_filter = (ResultFilter, "stream", "owner")
     list_select_related = ("owner",)
     search_fields = ("request_id__startswith", "model_asked", "model_served", "credential_label", "error")
@@ -49,8 +49,12 @@ class UsageRecordAdmin(ModelAdmin):
     @display(description="model", ordering="model_served")
     def models(self, record: UsageRecord) -> str:
         if record.model_served in ("", record.model_asked):
-            return record.model_asked
+            return format_html('<span style="white-space: nowrap">{}</span>', record.model_asked)
         return format_html('<span style="white-space: nowrap">{} →<br>{}</span>', record.model_asked, record.model_served)
+
+    @display(description="credential", ordering="credential_label", empty_value="-")
+    def served_by(self, record: UsageRecord) -> str:
+        return record.credential_label
 
     @display(description="result", ordering="status", label={"answered": "success", "refused": "warning", "failed": "danger"})
     def result(self, record: UsageRecord) -> tuple[str, str]:
