@@ -280,12 +280,10 @@ class Flight:
         chosen = {"action": "return_to_service", "_selected_action": "1", "select_across": "1"}
         self._settle()
         assert self.page("/admin/credentials/apikey/", **chosen)[0] == 302
-        # Usage is written before the pool is read again, and the second time after that.
-        self._settle()
         self._settle()
 
     def _settle(self) -> None:
-        """Until the web process has written down what it learned so far: usage comes last."""
+        """Until the web process has written down what it learned so far, and read what others have: usage comes last."""
         name = f"settle-{new_mark()}"
         strictly = {"X_Request_ID": name, "X_Castor_Strict": "1", **self.bearer}
         assert self.ask("POST", "/v1/chat/completions", self.request(logit_bias={"1": 2}), meant=OWN, **strictly)[0] == 400
