@@ -49,6 +49,8 @@ class BearerToken(BaseAuthentication):
             raise PoolNotLoaded
         token = pool.roster.token(plain)
         if token is None:
+            if not pool.up_to_date:
+                raise PoolNotLoaded("Castor cannot reach its database, and does not know this token. Try again in a moment.")
             raise AuthenticationFailed("Incorrect API key provided: it is not one of this Castor's tokens.")
         if token.revoked:
             raise AuthenticationFailed("This token has been revoked. Ask the admin of this Castor for another one.")

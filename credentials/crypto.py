@@ -92,6 +92,11 @@ def mask(secret: str) -> str:
     return f"{secret[:5]}…{secret[-4:]}" if len(secret) >= 16 else "…"
 
 
+def conceal(text: str, secret: str) -> str:
+    """Text from elsewhere without this very secret, whatever it looks like."""
+    return text.replace(secret, mask(secret)) if secret in text else text
+
+
 def redact(text: str) -> str:
     """Text from elsewhere with every secret that can be recognised masked: Google echoes keys in some errors."""
     return _SECRET_SHAPES.sub(lambda match: mask(match.group()), text)

@@ -59,6 +59,8 @@ class Pool:
         self.rules = rules or RestRules()
         self.roster = Roster()
         self.loaded = False
+        self.up_to_date = True
+        """False while the database cannot be asked: what it has learned meanwhile, a new token say, is not known here."""
         self.rests: dict[Place, Rest] = {}
         self.changes: list[Change] = []
         self.in_flight: dict[int, int] = {}

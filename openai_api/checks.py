@@ -7,7 +7,7 @@ import httpx
 from django.utils.timezone import now
 from msgspec import Struct
 
-from credentials.crypto import redact
+from credentials.crypto import conceal, redact
 from credentials.health import Outcome
 from credentials.listing import ListedModel, store_listing
 from credentials.models import Credential
@@ -47,7 +47,7 @@ def _ask(client: httpx.Client, secret: str) -> list[ListedModel] | UpstreamRefus
 def _write_down(credential: Credential, answer: list[ListedModel] | UpstreamRefused) -> Check:
     if isinstance(answer, UpstreamRefused):
         refusal = answer.refusal
-        detail = redact(refusal.message)
+        detail = conceal(redact(refusal.message), credential.secret)
         record_check(credential.pk, refusal.outcome, detail=detail, asked_for=refusal.retry_after)
         return Check(credential, refusal.outcome, detail)
     store_listing(credential.pk, answer, at=now())

@@ -67,7 +67,6 @@ class Gateway:
         # One thread, started before the first request: the only one that speaks to the database on this process's behalf.
         self._database = ThreadPoolExecutor(1, thread_name_prefix="castor-db")
         self._keeper: asyncio.Task[None] | None = None
-        self._database_is_down = False
         self._orphans_checked = 0.0
 
     async def open(self) -> None:
@@ -113,13 +112,13 @@ class Gateway:
             await self._load()
             await self.in_database(self._import_usage)
         except DatabaseError as error:
-            if not self._database_is_down:
+            if self.pool.up_to_date:
                 log.error("The database cannot be used; requests go on from memory.", cause=str(error))
-            self._database_is_down = True
+            self.pool.up_to_date = False
             return
-        if self._database_is_down:
+        if not self.pool.up_to_date:
             log.info("The database is back.")
-            self._database_is_down = False
+            self.pool.up_to_date = True
 
     async def _save(self) -> None:
         changes, unsaved = self.pool.take_changes(), self.signatures.take_unsaved()

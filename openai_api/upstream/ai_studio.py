@@ -3,6 +3,9 @@
 import time
 from collections.abc import AsyncGenerator, Callable
 
+from msgspec.structs import replace
+
+from credentials.crypto import conceal
 from credentials.health import Outcome
 from credentials.models import Kind
 from credentials.roster import Entry, ModelCard
@@ -54,11 +57,11 @@ class AiStudio:
                         raise _broken("The upstream sent nothing but signs of life for too long.", status=504)
                 if events := _events(reader, decoder.end()):
                     yield events
-        except UpstreamRefused:
+        except UpstreamRefused as refused:
             if not reader.finished:  # What breaks after the end takes nothing from the answer.
-                raise
+                raise _refused(refused.refusal, entry) from refused
         except ErrorEvent as error:
-            raise UpstreamRefused(read_refusal(error.status, error.body)) from error
+            raise _refused(read_refusal(error.status, error.body), entry) from error
         except (MalformedAnswer, EventTooLarge) as error:
             raise _broken("The upstream's answer could not be read.") from error
         if not reader.finished:
@@ -74,6 +77,11 @@ def _events(reader: Reader, payloads: list[bytes]) -> list[Event]:
             if not reader.finished:
                 raise
     return events
+
+
+def _refused(refusal: Refusal, entry: Entry) -> UpstreamRefused:
+    """Google echoes the key in some refusals, whose words go to the caller and the admin."""
+    return UpstreamRefused(replace(refusal, message=conceal(refusal.message, entry.secret)))
 
 
 def _broken(message: str, *, status: int = 502) -> UpstreamRefused:

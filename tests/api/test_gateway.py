@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from django.db import OperationalError
 from django.http import HttpRequest
+from rest_framework.exceptions import APIException
 
 from credentials import authentication
 from credentials.health import Outcome
@@ -92,3 +93,25 @@ def test_anonymous_callers_too_are_asked_for_patience_until_the_pool_is_loaded(s
     monkeypatch.setattr(authentication, "pool", Pool())
     with pytest.raises(authentication.PoolNotLoaded):
         authentication.BearerToken().authenticate(HttpRequest())
+
+
+@pytest.mark.parametrize(("up_to_date", "status"), [(True, 401), (False, 503)])
+def test_a_token_that_is_not_known_is_not_called_wrong_while_the_database_cannot_be_asked(monkeypatch, up_to_date, status):
+    pool = Pool()
+    pool.install(Roster(), {})
+    pool.up_to_date = up_to_date
+    monkeypatch.setattr(authentication, "pool", pool)
+    request = HttpRequest()
+    request.META["HTTP_AUTHORIZATION"] = "Bearer castor-made-a-minute-ago"
+    with pytest.raises(APIException) as caught:
+        authentication.BearerToken().authenticate(request)
+    assert caught.value.status_code == status
+
+
+async def test_a_database_that_went_away_and_came_back_is_noticed_both_times(gateway):
+    gateway.in_database = Database(_read_pool=OperationalError("gone"))
+    await gateway._sync()
+    assert not gateway.pool.up_to_date
+    gateway.in_database = Database()
+    await gateway._sync()
+    assert gateway.pool.up_to_date

@@ -75,3 +75,8 @@ def test_a_short_secret_is_masked_whole(secret):
 
 def test_a_mask_tells_keys_apart_and_gives_nothing_away():
     assert crypto.mask("AQ.Ab8RN6Lxyz0123456789") == "AQ.Ab…6789"
+
+
+def test_a_key_of_no_recognisable_shape_is_concealed_all_the_same():
+    assert crypto.conceal("Consumer my-own-upstream-key is gone", "my-own-upstream-key") == "Consumer my-ow…-key is gone"
+    assert crypto.conceal("nothing to hide", "my-own-upstream-key") == "nothing to hide"
