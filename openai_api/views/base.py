@@ -67,16 +67,21 @@ class GatewayView(APIView):
         method = (request.method or "").lower()
         handler = getattr(self, method, None) if method in self.http_method_names else None
         if handler is None:
-            allowed = ", ".join(method for method in self.allowed_methods if method != "OPTIONS")
-            raise MethodNotAllowed(f"{request.method} is not supported for {request.path}. Use {allowed}.")
+            raise MethodNotAllowed(f"{request.method} is not supported for {request.path}. Use {self._methods}.")
         # DRF's `initial` without content negotiation and versions: the API speaks JSON and has one version.
         self.perform_authentication(request)
         self.check_permissions(request)
         self.check_throttles(request)
         return await handler(request, *args, **kwargs)
 
+    @property
+    def _methods(self) -> str:
+        return ", ".join(method for method in self.allowed_methods if method != "OPTIONS")
+
     def _finalized(self, response: HttpResponseBase) -> HttpResponseBase:
         response["X-Request-ID"] = self.request_id
+        if response.status_code == MethodNotAllowed.status:
+            response["Allow"] = self._methods
         if self._exchange is not None:
             for name, value in self._exchange.headers.items():
                 response[name] = value

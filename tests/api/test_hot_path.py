@@ -492,6 +492,7 @@ def test_every_refusal_speaks_openais_language(castor, method, path, token, stat
     assert set(error) == {"message", "type", "param", "code"}
     assert headers["content-type"] == "application/json"
     assert headers["x-request-id"]
+    assert ("allow" in headers) == (status == 405)
     assert "server" not in headers
 
 
