@@ -11,6 +11,7 @@ import pytest
 from django.urls import URLResolver, get_resolver
 
 from tests.house.castor import Castor, free_port, running
+from tests.house.waiting import eventually
 
 # A route is public because it stands here, and for no other reason. `*`: every path of the API that is none.
 PUBLIC = {"", "health", "ready", "admin/login/"}
@@ -98,7 +99,10 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
     with running(tmp_path_factory.mktemp("routes") / "var", PORT=str(free_port())) as castor:
-        yield House(castor)
+        house = House(castor)
+        # The web process learns of the token that was just made when it looks at the database next.
+        eventually(lambda: house.ask("token", "v1/models").status_code == 200, "opened to the new token")
+        yield house
 
 
 def verdict(answer: httpx.Response) -> str:
