@@ -5,11 +5,11 @@ from fnmatch import fnmatchcase
 from typing import Self
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils.timezone import now
 
-from credentials import crypto
+from credentials import bell, crypto
 from credentials.health import Reason, State
 
 
@@ -17,6 +17,23 @@ class Kind(models.TextChoices):
     """What a credential is, which decides the upstream that it is used with."""
 
     API_KEY = "api_key", "Gemini API key"
+
+
+class ProjectSource(models.TextChoices):
+    """How the Google project of a credential, or a limit of it, is known."""
+
+    TYPED = "typed", "typed in by an admin"
+    LEARNED = "learned", "named by Google in an error"
+    LOGIN = "login", "named by Google at login"
+
+
+class Cause(models.TextChoices):
+    """What changed the state of a credential."""
+
+    REQUEST = "request", "a request"
+    CHECK = "check", "a check"
+    TIME = "time", "its time was over"
+    ADMIN = "admin", "an admin"
 
 
 class CredentialQuerySet(models.QuerySet["Credential"]):
@@ -50,6 +67,7 @@ class Credential(models.Model):
         blank=True,
         help_text="Google counts quota per project: keys of one project rest together. Empty: a project of its own.",
     )
+    project_source = models.CharField(max_length=10, choices=ProjectSource, blank=True, editable=False)
     enabled = models.BooleanField(default=True)
     priority = models.SmallIntegerField(default=0, help_text="Higher ones are asked first; lower ones only when those rest.")
     weight = models.PositiveSmallIntegerField(default=1, help_text="Its share of the turns among those of the same priority.")
@@ -62,6 +80,12 @@ class Credential(models.Model):
     reason = models.CharField(max_length=30, choices=Reason, blank=True, editable=False)
     detail = models.TextField(blank=True, editable=False)
     until = models.DateTimeField(null=True, blank=True, editable=False)
+    recent = models.CharField(
+        max_length=20, blank=True, editable=False, help_text="Its last outcomes as letters, the newest last."
+    )
+    failures = models.PositiveIntegerField(default=0, editable=False, help_text="Calls in a row that it has not answered.")
+    last_error = models.CharField(max_length=30, blank=True, editable=False, help_text="An Outcome.")
+    last_error_at = models.DateTimeField(null=True, blank=True, editable=False)
     checked_at = models.DateTimeField(null=True, blank=True, editable=False)
     models_listed_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -70,7 +94,12 @@ class Credential(models.Model):
     objects = CredentialQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["state"]), models.Index(fields=["kind", "enabled"])]
+        indexes = [
+            models.Index(fields=["state"]),
+            models.Index(fields=["kind", "enabled"]),
+            models.Index(fields=["project"]),
+            models.Index(fields=["last_error"]),
+        ]
 
     def __str__(self) -> str:
         return self.label or self.masked
@@ -101,27 +130,171 @@ class ApiKey(Credential):
         super().save(*args, **kwargs)
 
 
-class KeyHealth(models.Model):
-    """Why a credential does not serve, for one model or (`model` empty) at all. Rows exist only while something is wrong.
+class KeyHealthQuerySet(models.QuerySet["KeyHealth"]):
+    def standing(self) -> Self:
+        """Those that say that something is wrong, or was until a moment ago."""
+        return self.exclude(reason="")
 
-    Written by `credentials.pool` alone.
+    def at_group(self, credential: Credential) -> Self:
+        """What concerns the credential: its own rests, and those of its project."""
+        shared = Q(project=credential.project) if credential.project else Q(pk=None)
+        return self.standing().filter(Q(credential=credential) | shared)
+
+
+class KeyHealth(models.Model):
+    """Why a credential, or a whole Google project, does not serve: one model or (`model` empty) none.
+
+    Either `credential` or `project` is set: the place at which the rest stands. A row whose `reason` is empty says that
+    all is well there again; it stays for a while, so that the other processes learn of it. Written by `credentials.store` alone.
     """
 
-    credential = models.ForeignKey(Credential, on_delete=models.CASCADE, related_name="health")
-    model = models.CharField(max_length=100, blank=True)
+    credential = models.ForeignKey(Credential, null=True, on_delete=models.CASCADE, related_name="health")
+    project = models.CharField(max_length=100, blank=True)
+    model = models.CharField(max_length=100, blank=True, help_text="Empty: all of them.")
     state = models.CharField(max_length=20, choices=State)
-    reason = models.CharField(max_length=30, choices=Reason)
+    reason = models.CharField(max_length=30, choices=Reason, blank=True)
     detail = models.TextField(blank=True, help_text="What the upstream said, redacted.")
     since = models.DateTimeField()
-    until = models.DateTimeField(null=True, blank=True)
+    until = models.DateTimeField(null=True, blank=True, help_text="Empty: until a check finds it well.")
     strikes = models.PositiveSmallIntegerField(default=1, help_text="How many times in a row.")
+    version = models.PositiveBigIntegerField(default=0, db_index=True, help_text="PoolVersion.rests when it was written.")
+    probe_until = models.DateTimeField(null=True, blank=True, help_text="Until then one process may find out whether it is over.")
+
+    objects = KeyHealthQuerySet.as_manager()
 
     class Meta:
         verbose_name = "rest"
-        constraints = [models.UniqueConstraint(fields=["credential", "model"], name="one_health_per_credential_and_model")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["credential", "model"], condition=Q(project=""), name="one_rest_per_credential_and_model"
+            ),
+            models.UniqueConstraint(fields=["project", "model"], condition=~Q(project=""), name="one_rest_per_project_and_model"),
+            models.CheckConstraint(
+                condition=Q(credential=None) ^ Q(project=""), name="a_rest_is_of_a_credential_or_of_a_project"
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.credential} {self.model or '(all models)'}: {self.get_reason_display()}"
+        return f"{self.project or self.credential} {self.model or '(all models)'}: {self.get_reason_display() or 'all is well'}"
+
+
+class StateChange(models.Model):
+    """One line of a credential's history: a rest that began or ended, and the error that caused it.
+
+    `project` is set where all credentials of that project are concerned; `credential` is then the one that found out.
+    """
+
+    at = models.DateTimeField(default=now)
+    credential = models.ForeignKey(Credential, null=True, on_delete=models.CASCADE, related_name="history")
+    project = models.CharField(max_length=100, blank=True)
+    model = models.CharField(max_length=100, blank=True, help_text="Empty: all of them.")
+    state = models.CharField(max_length=20, choices=State)
+    reason = models.CharField(max_length=30, choices=Reason, blank=True)
+    until = models.DateTimeField(null=True, blank=True)
+    cause = models.CharField(max_length=10, choices=Cause, default=Cause.REQUEST)
+    detail = models.TextField(blank=True, help_text="What the upstream said, redacted.")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["credential", "-at"]),
+            models.Index(fields=["project", "-at"]),
+            models.Index(fields=["at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project or self.credential} {self.model or '(all models)'}: {self.get_state_display()}"
+
+
+class QuotaLimit(models.Model):
+    """What one quota group may use of a model, so that Castor paces itself instead of running into Google's refusal.
+
+    `project` names the group, `credential` one without a project; neither: every group, each for itself. Numbers that are
+    empty are not limited.
+    """
+
+    project = models.CharField("Google project", max_length=100, blank=True, help_text="Empty: every project, each for itself.")
+    credential = models.ForeignKey(Credential, null=True, blank=True, editable=False, on_delete=models.CASCADE)
+    model = models.CharField(max_length=100, default="*", help_text="A name, or a pattern with * such as gemini-*-flash.")
+    rpm = models.PositiveIntegerField("requests a minute", null=True, blank=True)
+    tpm = models.PositiveIntegerField("input tokens a minute", null=True, blank=True)
+    rpd = models.PositiveIntegerField("requests a day", null=True, blank=True, help_text="Days begin at midnight in California.")
+    max_concurrent = models.PositiveIntegerField("calls in flight", null=True, blank=True)
+    source = models.CharField(max_length=10, choices=ProjectSource, default=ProjectSource.TYPED, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = "quota limit"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "model", "source"], condition=Q(credential=None), name="one_limit_per_project_and_model"
+            ),
+            models.UniqueConstraint(fields=["credential", "model"], name="one_limit_per_credential_and_model"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project or self.credential or 'every project'}, {self.model}"
+
+
+class UnknownError(models.Model):
+    """A refusal that the classifier does not know, kept so that an admin sees it. Each kind of body is kept once."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    status = models.PositiveSmallIntegerField()
+    body = models.TextField(help_text="Redacted and shortened.")
+    credential = models.ForeignKey(Credential, null=True, on_delete=models.SET_NULL, help_text="The one that met it last.")
+    model = models.CharField(max_length=100, blank=True)
+    count = models.PositiveIntegerField(default=1)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.body[:60]}"
+
+
+class Alert(models.Model):
+    """Most of the pool fails alike, so the fault is shared: one row an incident, not one a credential."""
+
+    cause = models.CharField(max_length=30, help_text="An Outcome.")
+    model = models.CharField(max_length=100, blank=True, help_text="Empty: all of them.")
+    message = models.TextField()
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["cause", "model"], condition=Q(ended_at=None), name="one_open_alert_per_cause_and_model"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class CheckRun(models.Model):
+    """Checks of several credentials that an admin, or the schedule, asked for together."""
+
+    started_at = models.DateTimeField(default=now)
+    by = models.CharField(max_length=150, help_text="Who asked: a user's name, or what else did.")
+    generates = models.BooleanField(default=False, help_text="Whether each was also asked for one token.")
+    total = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.total} credentials, {self.by}"
+
+
+class CheckResult(models.Model):
+    """What one check of a run found. One row a credential and run, however often the task runs."""
+
+    run = models.ForeignKey(CheckRun, on_delete=models.CASCADE, related_name="results")
+    credential = models.ForeignKey(Credential, on_delete=models.CASCADE)
+    outcome = models.CharField(max_length=30, help_text="An Outcome.")
+    detail = models.TextField(blank=True)
+    models_listed = models.PositiveIntegerField(default=0)
+    at = models.DateTimeField(default=now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "credential"], name="one_result_per_run_and_credential")]
 
 
 class ServedModel(models.Model):
@@ -207,14 +380,27 @@ class ModelAlias(models.Model):
 
 
 class PoolVersion(models.Model):
-    """One row whose number moves whenever the pool changes, so that other processes know to load it again."""
+    """One row whose numbers move whenever the pool changes, so that other processes know to load what has changed."""
 
-    number = models.PositiveBigIntegerField(default=0)
+    number = models.PositiveBigIntegerField(default=0, help_text="Moves with credentials, tokens, aliases, limits and listings.")
+    rests = models.PositiveBigIntegerField(default=0, help_text="Moves with rests and states.")
 
     @classmethod
     def bump(cls) -> None:
-        cls.objects.update_or_create(pk=1, defaults={"number": F("number") + 1}, create_defaults={"number": 1})
+        cls._move("number")
 
     @classmethod
-    def current(cls) -> int:
-        return cls.objects.filter(pk=1).values_list("number", flat=True).first() or 0
+    def bump_rests(cls) -> int:
+        """Returns the new number. Until the transaction ends no other process gets one, so they become visible in order."""
+        cls._move("rests")
+        return cls.current()[1]
+
+    @classmethod
+    def current(cls) -> tuple[int, int]:
+        """(number, rests)"""
+        return cls.objects.filter(pk=1).values_list("number", "rests").first() or (0, 0)
+
+    @classmethod
+    def _move(cls, name: str) -> None:
+        cls.objects.update_or_create(pk=1, defaults={name: F(name) + 1}, create_defaults={name: 1})
+        transaction.on_commit(bell.ring)
