@@ -61,6 +61,11 @@ class Cluster:
     def url(self) -> str:
         return f"postgres://castor@127.0.0.1:{self._port}/postgres"
 
+    @property
+    def pid(self) -> int:
+        assert self._server is not None
+        return self._server.pid
+
     def start(self) -> None:
         """Returns when it answers."""
         speed = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]

@@ -20,6 +20,7 @@ Scripts say otherwise, for the next call or for those of one key, model and numb
 
     google.script(error="day_quota")                                      # the next generation call; names: faults.FAULTS
     google.script(key="test-key-1", error="leaked", method="*", times=None)   # every call of that key, for good
+    with google.scripted(key="test-key-1", error="overloaded"): ...           # every call, until the block is left
     google.script(model="gemini-2.5-pro", error="minute_quota", seconds=12.5, limit=5)
     google.script(call=3, error="overloaded", times=2)                    # the third and the fourth call from now
     google.script(status=418, body={"odd": True})                         # any other answer

@@ -52,6 +52,11 @@ class Quotas:
     def used_today(self, project: str, model: str) -> int:
         return self._used[project, model, self._clock.pacific_day()]
 
+    def is_day_used_up(self, project: str, model: str) -> bool:
+        """Whether the next request would be refused until midnight."""
+        quota = self.of(project, model)
+        return quota.rpd is not None and self.used_today(project, model) >= quota.rpd
+
     def take(self, project: str, model: str, key: str) -> Refusal | None:
         """Count one request, or say why there is none left. A refused request does not count."""
         quota = self.of(project, model)

@@ -106,6 +106,10 @@ class Scripts:
     def add(self, script: Script) -> None:
         self._waiting = [*self._waiting, _Waiting(script, left=script.times)]
 
+    def remove(self, script: Script) -> None:
+        """It is over, whether it has been used up or not."""
+        self._waiting = [waiting for waiting in self._waiting if waiting.script is not script]
+
     def clear(self) -> None:
         self._waiting = []
 

@@ -4,7 +4,8 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Self
 
@@ -72,6 +73,15 @@ class GoogleSimulator:
         script = read_script(fields)
         self.state.scripts.add(script)
         return script
+
+    @contextmanager
+    def scripted(self, **fields: Any) -> Iterator[Script]:
+        """Every call that it concerns is answered otherwise, until the block is left."""
+        script = self.script(**{"times": None, **fields})
+        try:
+            yield script
+        finally:
+            self.scripts.remove(script)
 
     def reset(self) -> None:
         """Forget scripts, calls, quotas, the clock's moves and added keys."""

@@ -105,3 +105,12 @@ def test_the_wait_that_a_minutes_quota_names_is_to_the_end_of_the_minute(google)
     status(google)
     retry = ask(google, saying()).json()["error"]["details"][2]
     assert 35 <= int(retry["retryDelay"].removesuffix("s")) <= 40
+
+
+def test_whether_a_days_quota_is_used_up_can_be_seen(google):
+    google.quotas.set(project="project-1", rpd=1)
+    seen = [(status(google), google.quotas.is_day_used_up("project-1", FLASH)) for _ in range(2)]
+    assert seen == [(200, True), (429, True)]
+    assert not google.quotas.is_day_used_up("project-2", FLASH)
+    google.clock.advance(google.clock.seconds_to_pacific_midnight() + 1)
+    assert not google.quotas.is_day_used_up("project-1", FLASH)

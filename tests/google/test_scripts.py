@@ -38,6 +38,20 @@ def test_a_script_may_last(google):
     assert codes(google) == [503] * 4
 
 
+def test_a_script_may_last_for_a_while(google):
+    with google.scripted(key="test-key-2", error="overloaded"):
+        assert codes(google, 2, key="test-key-2") == [503, 503]
+        assert codes(google, 1) == [200]
+    assert codes(google, 1, key="test-key-2") == [200]
+
+
+def test_of_two_equal_scripts_the_one_that_is_over_goes(google):
+    google.script(error="overloaded", times=None)
+    with google.scripted(error="overloaded"):
+        pass
+    assert codes(google, 2) == [503, 503]
+
+
 def test_a_script_concerns_its_key_and_model(google):
     google.script(key="test-key-2", error="leaked")
     google.script(model=FLASH_25, error="overloaded")

@@ -1,4 +1,4 @@
-"""Castor as it runs on servers: PostgreSQL, Redis, two web processes, a background worker and beat, each a process of its own."""
+"""Castor as it runs on servers: PostgreSQL, Redis, web processes, a background worker and beat, each a process of its own."""
 
 import http.client
 import json
@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
-import redis
 from cryptography.fernet import Fernet
 from msgspec import Struct
 from psycopg.rows import dict_row
@@ -21,6 +20,7 @@ from psycopg.rows import dict_row
 from tests.google import GoogleSimulator
 from tests.house import castor
 from tests.house.castor import HOME, LIMIT, free_port
+from tests.house.parts import Part, Redis, children_of
 from tests.house.waiting import eventually
 from tests.postgresql import Cluster
 
@@ -37,63 +37,6 @@ for entry in scheduler.schedule.values():
     entry.last_run_at -= timedelta(hours=1)
 scheduler.close()
 """
-
-
-class Part:
-    """A program that is started, stopped and started again, and what it says."""
-
-    def __init__(self, command: list[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
-        self._command, self._log, self._environment = command, log, environment
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    @property
-    def said(self) -> str:
-        return self._log.read_text()
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, cwd=HOME, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-
-    def stop(self) -> int:
-        """The exit status."""
-        if self._process is None:
-            return 0
-        process, self._process = self._process, None
-        process.terminate()
-        try:
-            return process.wait(LIMIT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-
-
-class Redis(Part):
-    def __init__(self, directory: Path) -> None:
-        self.port = free_port()
-        self.dump = directory / "dump.rdb"
-        command = ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(directory), "--save", ""]
-        command += ["--rdbcompression", "no"]  # So that a dump can be searched.
-        super().__init__(command, directory / "redis.log")
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        super().start()
-        eventually(self._answers, "answering")
-
-    def _answers(self) -> bool:
-        with suppress(redis.ConnectionError), redis.Redis.from_url(self.url) as client:
-            return client.ping()
-        return False
 
 
 class Answer(Struct):
@@ -131,8 +74,13 @@ class WebProcess:
 
 
 class Production:
-    def __init__(self, directory: Path, google: GoogleSimulator) -> None:
+    """`workers`: web processes. `settings`: more of Castor's, or others than these; `application`: another one than its own."""
+
+    def __init__(
+        self, directory: Path, google: GoogleSimulator, *, workers: int = 2, application: str = "", **settings: str
+    ) -> None:
         self.google = google
+        self.workers = workers
         self.var = directory / "var"
         self.var.mkdir()
         (self.var / "static").mkdir()  # WhiteNoise warns where it finds none.
@@ -147,13 +95,14 @@ class Production:
             "REDIS_URL": self.redis.url,
             "GOOGLE_GEMINI_BASE_URL": google.url,
             "PORT": str(self.port),
-            "WEB_WORKERS": "2",
+            "WEB_WORKERS": str(workers),
             "RETRY_DELAY": "10",
+            **settings,
         }
         environment = castor.environment(self.var, **self.settings)
         self.web, self.worker, self.beat = (
             Part([sys.executable, *command], directory / f"{name}.log", environment)
-            for name, command in {"web": WEB, "worker": WORKER, "beat": BEAT}.items()
+            for name, command in {"web": [*WEB, *application.split()], "worker": WORKER, "beat": BEAT}.items()
         )
         self.token = self.password = ""
 
@@ -163,9 +112,19 @@ class Production:
         made = json.loads(self.manage("first_run", "--json"))
         self.token, self.password = made["token"], made["admin"]["password"]
 
+    @property
+    def root(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     def start_web(self) -> None:
         self.web.start()
-        eventually(lambda: len(self._web_pids()) == 2 and self._is_ready(), "ready")
+        self.wait_for_web()
+
+    def wait_for_web(self) -> None:
+        eventually(lambda: len(self.web_pids()) == self.workers and self._is_ready(), "ready")
+
+    def web_pids(self) -> list[int]:
+        return children_of(self.web.pid)
 
     def start_beat_after_an_hour(self) -> None:
         """Beat first waits a whole round; one that was down for an hour finds everything due."""
@@ -194,8 +153,8 @@ class Production:
 
     @contextmanager
     def processes(self) -> Iterator[list[WebProcess]]:
-        """Both web processes."""
-        pids = self._web_pids()
+        """All web processes."""
+        pids = self.web_pids()
         with ExitStack() as stack:
             connections = [stack.enter_context(closing(self._connect_to(pid, pids))) for pid in pids]
             yield [WebProcess(*pair, self.google, self.token) for pair in zip(pids, connections, strict=True)]
@@ -203,8 +162,7 @@ class Production:
     @contextmanager
     def admin(self) -> Iterator[httpx.Client]:
         """A browser in which the admin has signed in."""
-        root = f"http://127.0.0.1:{self.port}"
-        with httpx.Client(base_url=root, headers={"Referer": root}, follow_redirects=True) as browser:
+        with httpx.Client(base_url=self.root, headers={"Referer": self.root}, follow_redirects=True) as browser:
             browser.get("/admin/login/")
             answer = self.post(browser, "/admin/login/?next=/admin/", username="admin", password=self.password)
             assert "/admin/logout/" in answer.text
@@ -228,9 +186,6 @@ class Production:
                 os.kill(other, signal.SIGCONT)
         return connection
 
-    def _web_pids(self) -> list[int]:
-        return [int(pid) for pid in Path(f"/proc/{self.web.pid}/task/{self.web.pid}/children").read_text().split()]
-
     def _is_ready(self) -> bool:
         try:
             with self.processes() as processes:
@@ -240,15 +195,29 @@ class Production:
 
 
 @contextmanager
-def production(directory: Path, google: GoogleSimulator) -> Iterator[Production]:
-    made = Production(directory, google)
+def production(
+    directory: Path,
+    google: GoogleSimulator,
+    *,
+    workers: int = 2,
+    with_redis: bool = True,
+    with_worker: bool = True,
+    application: str = "",
+    **settings: str,
+) -> Iterator[Production]:
+    """Everything started but beat."""
+    if not with_redis:
+        settings["REDIS_URL"] = ""
+    made = Production(directory, google, workers=workers, application=application, **settings)
     with ExitStack() as stack:
         stack.callback(made.cluster.remove)
         for part in (made.redis, made.worker, made.beat, made.web):
             stack.callback(part.stop)
         made.cluster.start()
-        made.redis.start()
+        if with_redis:
+            made.redis.start()
         made.prepare()
-        made.worker.start()
+        if with_worker:
+            made.worker.start()
         made.start_web()
         yield made

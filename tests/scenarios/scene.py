@@ -1,0 +1,176 @@
+"""What every scenario stands on: Castor in production, its simulated Google, and a look at what each of them knows."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from tests.google import GoogleSimulator
+from tests.google.log import Call
+from tests.house.production import Production, WebProcess
+from tests.house.waiting import eventually
+from tests.scenarios.clock import MovedClock
+from tests.scenarios.load import MODEL, burst
+
+APPLICATION = "tests.scenarios.window:application"
+
+_NEW_POOL = """
+import json, sys
+import django
+django.setup()
+from credentials.models import Alert, ApiKey, Credential, KeyHealth, PoolVersion, QuotaLimit, StateChange
+for model in (Alert, StateChange, KeyHealth, QuotaLimit, Credential):
+    model.objects.all().delete()
+made = {name: ApiKey.objects.create(secret=name, label=name, **fields).pk for name, fields in json.load(sys.stdin).items()}
+PoolVersion.bump()
+PoolVersion.bump_rests()
+print(json.dumps(made))
+"""
+
+
+class Seen(Struct, frozen=True):
+    """What one web process believes of one credential, for one model. `reasons` also names what only makes it the last choice."""
+
+    state: str
+    reasons: list[str]
+    group: str
+    weight: int
+    max_concurrent: int
+
+
+class Rest(Struct, frozen=True):
+    """What the database says of one place. `who`: a key's name, or `project:` and a project's."""
+
+    who: str
+    model: str
+    state: str
+    reason: str
+    until: datetime | None
+    strikes: int
+
+
+class Scene:
+    def __init__(self, castor: Production, google: GoogleSimulator, clock: MovedClock | None = None) -> None:
+        self.castor, self.google = castor, google
+        self._clock = clock
+        self.ids: dict[str, int] = {}
+        self.workers: list[WebProcess] = []
+
+    @property
+    def clock(self) -> MovedClock:
+        assert self._clock is not None
+        return self._clock
+
+    # --- Setting ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def pool(self, projects: Mapping[str, str], **fields: Mapping[str, Any]) -> Iterator[None]:
+        """A pool of these keys, and of nothing else. `projects`: key → its Google project, which Castor does not know.
+
+        `fields` are more of the credential's own, by key. Every web process has served when the block begins.
+        """
+        self.google.scripts.clear()
+        self.google.quotas.reset()
+        self.google.keys.clear()
+        self.google.keys.update(projects)
+        made = self.django(_NEW_POOL, {name: dict(fields.get(name, {})) for name in projects})
+        self.ids = json.loads(made)
+        with self.connected():
+            eventually(lambda: all(view.keys() == projects.keys() for view in self.views()), "known to every web process")
+            assert [worker.chat().status for worker in self.workers] == [200] * len(self.workers)
+            self.google.log.clear()
+            yield
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """A connection to each web process; anew after they were restarted."""
+        with self.castor.processes() as self.workers:
+            yield
+
+    def django(self, code: str, typed: Any = None) -> str:
+        """What code prints that runs with Castor's settings, as management commands do."""
+        done = self.castor.run("-c", code, typed=json.dumps(typed))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def let_beat_find_everything_due(self) -> None:
+        self.castor.beat.stop()
+        self.castor.start_beat_after_an_hour()
+
+    # --- Looking ------------------------------------------------------------------------------------------------
+
+    def views(self, model: str = MODEL) -> list[dict[str, Seen]]:
+        """What each web process believes, by key."""
+        names = {str(pk): name for name, pk in self.ids.items()}
+        said = [json.loads(worker.ask("GET", f"/_pool?{model}")[2])["credentials"] for worker in self.workers]
+        return [{names.get(pk, pk): Seen(**seen) for pk, seen in one.items()} for one in said]
+
+    def states(self, model: str = MODEL) -> list[dict[str, str]]:
+        """As `views`, the states alone."""
+        return [{name: seen.state for name, seen in view.items()} for view in self.views(model)]
+
+    def everyone_sees(self, key: str, state: str, *, model: str = MODEL, seconds: float = 10.0) -> None:
+        """Returns when every web process believes it; fails when one never does."""
+        look = lambda: [states.get(key) for states in self.states(model)]  # noqa: E731
+        eventually(lambda: set(look()) == {state}, f"{state} for every web process: {key}", seconds=seconds)
+
+    def rests(self) -> list[Rest]:
+        """What stands in the database."""
+        names = {pk: name for name, pk in self.ids.items()}
+        rows = self.castor.rows("SELECT * FROM credentials_keyhealth WHERE reason <> '' ORDER BY id")
+        return [
+            Rest(
+                who=f"project:{row['project']}" if row["project"] else names[row["credential_id"]],
+                **{field: row[field] for field in ("model", "state", "reason", "until", "strikes")},
+            )
+            for row in rows
+        ]
+
+    def stored_states(self) -> dict[str, str]:
+        """The state of each credential as lists show it."""
+        return {key["credential"]: key["state"] for key in self.castor.pool()}
+
+    def alerts(self) -> list[dict[str, Any]]:
+        return self.castor.rows("SELECT cause, model, began_at, ended_at FROM credentials_alert ORDER BY id")
+
+    def calls(self, key: str = "") -> list[Call]:
+        """The calls for an answer that Google has seen; all keys' or one's."""
+        return [call for call in self.google.log.generation() if key in ("", call.key)]
+
+    def calls_by_key(self) -> Counter[str]:
+        return Counter(call.key for call in self.calls())
+
+    def truth(self, model: str = MODEL) -> dict[str, str]:
+        """The state that each key would have if Castor knew what Google knows."""
+        return {name: self._truth(name, model) for name in self.ids}
+
+    def _truth(self, key: str, model: str) -> str:
+        if key not in self.google.keys:
+            return "invalid"
+        return "rate_limited" if self.google.quotas.is_day_used_up(self.google.keys[key], model) else "available"
+
+    # --- Asking -------------------------------------------------------------------------------------------------
+
+    def ask_until_tried(self, key: str) -> None:
+        """Requests of which every one is served, until one of them has also asked this key."""
+        before = len(self.calls(key))
+
+        def tried() -> bool:
+            assert not burst(self.castor, 4).failed
+            return len(self.calls(key)) > before
+
+        eventually(tried, f"asked: {key}")
+
+
+def most_at_once(calls: list[Call]) -> int:
+    """How many of them were under way together at the worst moment."""
+    moments = sorted([(call.started, 1) for call in calls] + [(call.ended or float("inf"), -1) for call in calls])
+    under_way, most = 0, 0
+    for _, change in moments:
+        under_way += change
+        most = max(most, under_way)
+    return most
