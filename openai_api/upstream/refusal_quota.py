@@ -1,0 +1,130 @@
+"""What a refusal says about quotas: which one is used up, how large it is, whose it is, and when it begins anew.
+
+Source: wire reference, sections 4.6 and 6.3. Google's own names (`quotaId`, metadata) come before its sentences.
+"""
+
+import re
+from typing import Any
+
+from credentials.health import DAY
+from openai_api.upstream.refusal_body import Said, seconds
+
+LONGEST_MINUTE = 300.0
+"""Seconds: whoever is told to wait longer is not told about a minute. Source: gemini-cli's classifier, section 4.6."""
+_SHORTEST_DAY = 60.0
+_WEEK = 7 * DAY  # Code Assist has weekly quotas too, and names their end.
+
+_EXCEEDED = re.compile(r"quota exceeded for metric: ([^,\s]+), limit: (\d{1,15})\b(?![.,]\d)")
+_EXCEEDED_OF_OLD = re.compile(r"^quota exceeded for quota metric '[^']*' and limit '([^']*)'")
+_RETRY_IN = re.compile(r"\bplease retry in ((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)")
+_RESET_IN = re.compile(r"\b(?:reset after|resets in) ((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)")
+_OUT_OF_CAPACITY = re.compile(r"^(?:you have exhausted your capacity on this model|individual quota reached)\b")
+_UNUSED_IN = re.compile(r"^(?:the|gemini|generative language) api has not been used in project (\d{6,}) before\b")
+_CONSUMER = re.compile(r" for consumer 'project_number:(\d{6,})'")
+
+GEMINI_API = "generativelanguage.googleapis.com"
+_NOT_ITS_OWN = frozenset({"CONSUMER_INVALID", "USER_PROJECT_DENIED"})
+"""Reasons whose consumer is what was asked for, not what the credential belongs to."""
+
+
+def is_quota_of_code_assist(said: Said) -> bool:
+    if _OUT_OF_CAPACITY.search(said.text):
+        return True
+    return said.is_of_code_assist and not said.reasons.isdisjoint({"RATE_LIMIT_EXCEEDED", "QUOTA_EXHAUSTED"})
+
+
+def is_long_quota_of_code_assist(said: Said) -> bool:
+    return is_quota_of_code_assist(said) and ("QUOTA_EXHAUSTED" in said.reasons or (delay(said) or 0.0) > LONGEST_MINUTE)
+
+
+def is_zero_quota(said: Said) -> bool:
+    """A limit of 0 means that the model is not in the project's plan. Protobuf's JSON leaves a zero out."""
+    if stated := _stated_limits(said):
+        return 0 in stated.values()
+    values = [violation.get("quotaValue", "0") for violation in said.violations if violation.get("quotaId")]
+    return any(_number(value) == 0 for value in (*values, said.metadata("quota_limit_value")))
+
+
+def is_day_quota(said: Said) -> bool:
+    old = _EXCEEDED_OF_OLD.search(said.text)
+    return any("PerDay" in quota for quota in _quotas(said)) or bool(old and "per day" in old.group(1))
+
+
+def is_minute_quota(said: Said) -> bool:
+    if said.violations or delay(said) is not None or _stated_limits(said):
+        return True
+    return "RATE_LIMIT_EXCEEDED" in said.reasons or bool(_EXCEEDED_OF_OLD.search(said.text))
+
+
+def delay(said: Said) -> float | None:
+    """After how many seconds Google says to come back."""
+    reset = seconds(said.metadata("quotaResetDelay"))
+    if reset is not None:
+        return reset
+    if said.retry_delay is not None:
+        return said.retry_delay
+    named = _RETRY_IN.search(said.text) or _RESET_IN.search(said.text)
+    return seconds(named.group(1)) if named else None
+
+
+def short_rest(said: Said) -> float | None:
+    """The delay as it may be obeyed: a day at most, for nothing rests longer on one sentence of Google's."""
+    named = delay(said)
+    return None if named is None else min(named, DAY)
+
+
+def day_rest(said: Said) -> float | None:
+    """When a day's quota begins anew. Only Code Assist's word on that is any good: AI Studio's is wrong more often than not."""
+    named = delay(said) if is_quota_of_code_assist(said) else None
+    return None if named is None else max(_SHORTEST_DAY, min(named, _WEEK))
+
+
+def quota_of(said: Said) -> str:
+    """Google's id of the quota that decides: a day's before a minute's."""
+    quotas = _quotas(said)
+    return next((quota for quota in quotas if "PerDay" in quota), quotas[0] if quotas else "")
+
+
+def limit_of(said: Said) -> int | None:
+    """How large the quota that decides is, where Google says so."""
+    quota = quota_of(said)
+    violation = next((item for item in said.violations if item.get("quotaId") == quota), {}) if quota else {}
+    for value in (violation.get("quotaValue"), said.metadata("quota_limit_value")):
+        if (named := _number(value)) is not None:
+            return named
+    stated = _stated_limits(said)
+    metric = violation.get("quotaMetric")
+    return stated.get(metric.lower()) if isinstance(metric, str) else min(stated.values(), default=None)
+
+
+def project_of(said: Said) -> str:
+    """The Google project that the quota of an API key belongs to, where it is named."""
+    for info in said.infos:
+        consumer = info.metadata.get("consumer", "")
+        # What Code Assist names is often the project of the OAuth client, which all logins share.
+        if consumer.startswith("projects/") and info.metadata.get("service", GEMINI_API) == GEMINI_API:
+            return "" if info.reason in _NOT_ITS_OWN else consumer.removeprefix("projects/")
+    if said.is_of_code_assist or said.status not in (403, 429):
+        return ""  # A 400 may quote anything.
+    named = _UNUSED_IN.search(said.text) or _CONSUMER.search(said.text)
+    return named.group(1) if named else ""
+
+
+def _quotas(said: Said) -> list[str]:
+    ids = [violation.get("quotaId") for violation in said.violations]
+    return [quota for quota in (*ids, said.metadata("quota_limit")) if isinstance(quota, str) and quota]
+
+
+def _stated_limits(said: Said) -> dict[str, int]:
+    """metric -> limit, out of the message. Of several limits of one metric the smallest."""
+    stated: dict[str, int] = {}
+    for metric, limit in _EXCEEDED.findall(said.text):
+        stated[metric] = min(int(limit), stated.get(metric, int(limit)))
+    return stated
+
+
+def _number(value: Any) -> int | None:
+    """An int64 as protobuf's JSON writes it: in quotes, mostly."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 18:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**18 else None
