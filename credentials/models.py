@@ -402,5 +402,7 @@ class PoolVersion(models.Model):
 
     @classmethod
     def _move(cls, name: str) -> None:
-        cls.objects.update_or_create(pk=1, defaults={name: F(name) + 1}, create_defaults={name: 1})
+        moved = cls.objects.filter(pk=1).update(**{name: F(name) + 1})
+        if not moved and not cls.objects.get_or_create(pk=1, defaults={name: 1})[1]:
+            cls._move(name)  # Another process made the row at this moment.
         transaction.on_commit(bell.ring)

@@ -1,48 +1,45 @@
 """Lease a credential, report an outcome: the pool as requests meet it, in memory only.
 
-One event loop uses it, so nothing here needs a lock. What it learns about credentials is queued in `changes`, which
-`store.py` writes to the database; what the database says comes back by `install`.
+One event loop uses it, so nothing here needs a lock. What it learns about credentials is gathered in `learned`, which
+`store.py` writes to the database; what the database says comes back by `install` and `take_in`.
 """
 
-import asyncio
-import math
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain, islice
 
 from msgspec import Struct
 
-from credentials.health import EFFECTS, Effect, Outcome, Reason, RestRules, Scope, State, rest_until
-from credentials.roster import Entry, Ring, Roster
+from credentials.affinity import Homes
+from credentials.guard import Guard
+from credentials.health import (
+    CONTRASTED,
+    EFFECTS,
+    Effect,
+    Outcome,
+    Reason,
+    RestRules,
+    Scope,
+    State,
+    rest_until,
+    suspected_until,
+)
+from credentials.learning import NOTHING, AlertChange, Change, Evidence, Learned, LearnedLimit, Unknown
+from credentials.lines import BUSY, TRIED, Block, Line
+from credentials.pacing import Pacer
+from credentials.rests import FOREVER, Place, Rest, Rests
+from credentials.roster import Entry, Roster
+from credentials.selection import Selection
+from credentials.waiting import Waiting
 
-FOREVER = math.inf
-Place = tuple[str, str]
-"""(credential or quota group, model; no model: all of them)"""
+AT_ONCE = 600.0
+"""Seconds within which what befalls many credentials alike is taken for one event."""
+MOST_NAMED = 1_000
+"""As many rests are looked at when a caller is told why nobody is free."""
+MOST_CLAIMED = 200
 
-_MOST_CACHED_RINGS = 2_000
-
-
-class Rest(Struct):
-    """Something is wrong at one place. `until` None: it only counts strikes so far; FOREVER: until somebody checks it."""
-
-    state: State
-    reason: Reason
-    until: float | None
-    since: float
-    strikes: int = 1
-    detail: str = ""
-    probing: bool = False
-    """The rest is over and one call is finding out whether the trouble is."""
-
-    def stops(self, at: float) -> bool:
-        return self.until is not None and (self.until > at or self.probing)
-
-
-class Change(Struct, frozen=True):
-    """One thing for the store to write: `rest` begins or goes on at `place`; None: all is well there again."""
-
-    place: Place
-    credential_id: int
-    rest: Rest | None
+_MOST_LINES = 1_000
+_MOST_TURNS = 1_000_000
+_NEW_CLAIM = 30.0
 
 
 class Lease(Struct):
@@ -50,268 +47,457 @@ class Lease(Struct):
 
     entry: Entry
     model: str
+    kinds: frozenset[str]
+    at: float
+    """When it began."""
+    tokens: int = 0
+    """The estimate of its input, reserved where tokens are paced."""
     probed: tuple[Rest, ...] = ()
     open: bool = True
 
 
 class Pool:
-    def __init__(self, rules: RestRules | None = None) -> None:
+    def __init__(self, rules: RestRules | None = None, selection: Selection | None = None) -> None:
         self.rules = rules or RestRules()
+        self.selection = selection or Selection()
         self.roster = Roster()
+        self.rests = Rests()
+        self.rests_version = 0
+        self.guard = Guard()
+        self.pacer = Pacer()
+        self.homes: Homes | None = None
+        self.waiting = Waiting()
         self.loaded = False
         self.up_to_date = True
         """False while the database cannot be asked: what it has learned meanwhile, a new token say, is not known here."""
-        self.rests: dict[Place, Rest] = {}
-        self.changes: list[Change] = []
+        self.is_alone = True
+        """Whether no other process uses the same credentials: then nobody need be asked who may probe a rest that is over."""
+        self.learned = Learned()
         self.in_flight: dict[int, int] = {}
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
-        self._cursors: dict[str, int] = {}
-        self._rings: dict[str, tuple[Ring, ...]] = {}
+        self._lines: dict[tuple[str, frozenset[str]], Line] = {}
+        self._due: dict[tuple[str, frozenset[str]], dict[int, float]] = {}
 
-    def install(self, roster: Roster, rests: Mapping[Place, Rest]) -> None:
-        """Take in what the database says; what has happened here since it was read still counts, and so do strikes so far."""
-        self.rests = {**self._strikes_so_far(roster), **{place: self._probed(place, rest) for place, rest in rests.items()}}
-        self.roster = roster
-        for change in self.changes:
-            self._remember(change)
-        self._rings.clear()
+    # --- What the database says ---------------------------------------------------------------------------------
+
+    def install(self, roster: Roster, rests: Mapping[Place, Rest], *, rests_version: int = 0) -> None:
+        """Take in the whole pool; what has happened here since it was read still counts, and so do strikes so far."""
+        self.rests.replace(
+            {**self._strikes_so_far(roster), **{place: self._as_known(place, rest) for place, rest in rests.items()}}
+        )
+        self._use(roster)
+        self.rests_version = rests_version
         self.loaded = True
-        self._let_one_of_each_look()
+        for change in self.learned.changes:
+            self.rests.put(change.place, change.rest)
+        self.waiting.let_one_of_each_look()
 
-    def lease(self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int] = frozenset()) -> Lease | None:
-        """The next credential in turn that is free for the model; None when there is none now."""
-        for entry in self._in_turn(model):
-            if entry.kind in kinds and entry.id not in tried and self.is_free(entry, model, at=at):
-                return self._take(entry, model)
-        return None
+    def renew(self, roster: Roster) -> None:
+        """Take in credentials, tokens, aliases and limits; rests go on."""
+        self._use(roster)
+        self.waiting.let_one_of_each_look()
 
-    def has_free(self, model: str, *, at: float, kinds: frozenset[str]) -> bool:
-        return any(self.is_free(entry, model, at=at) for entry in self._able(model, kinds))
+    def take_in(self, rests: Mapping[Place, Rest | None], *, version: int) -> None:
+        """What others have learned since `rests_version`, and what we have ourselves."""
+        unwritten = {change.place for change in self.learned.changes}
+        for place, rest in rests.items():
+            if place not in unwritten:
+                self._remember(place, self._as_known(place, rest) if rest is not None else None)
+        self.rests_version = version
+        self.waiting.let_one_of_each_look()
 
-    def is_free(self, entry: Entry, model: str, *, at: float) -> bool:
-        return not self._is_full(entry) and not self._is_resting(entry, model, at)
+    def take_learned(self, *, tallies: bool = True) -> Learned:
+        """For the store to write; `tallies`: also the outcomes that come with every call."""
+        taken, self.learned = self.learned, Learned()
+        if not tallies:
+            taken.tallies, self.learned.tallies = {}, taken.tallies
+        return taken
 
-    def is_busy(self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int] = frozenset()) -> bool:
-        """Whether a credential may serve as soon as a call ends, so that it pays to wait for a `turn`.
+    def put_back(self, learned: Learned) -> None:
+        """What could not be written: it is tried again."""
+        self.learned = learned.followed_by(self.learned)
 
-        Either it has MAX_CONCURRENT calls in flight, or one call is finding out whether its rest is really over.
+    def probes_wanted(self, *, at: float) -> list[Place]:
+        """Places whose rest is over, or is about to be, and of which no process has yet the right to find out."""
+        if self.is_alone:
+            return []
+        over = (place for place, rest in self.rests.by_place.items() if _is_unclaimed(rest, at))
+        return list(islice(over, MOST_CLAIMED))
+
+    def probes_granted(self, granted: Collection[Place], refused: Collection[Place], *, at: float) -> None:
+        for place in refused:
+            if (rest := self.rests.get(place)) is not None:
+                rest.probe_until = at + _NEW_CLAIM
+        for place in granted:
+            if (rest := self.rests.get(place)) is not None:
+                rest.claimed = True
+                self._wake(place)
+        self.waiting.let_one_of_each_look()
+
+    # --- Leasing ------------------------------------------------------------------------------------------------
+
+    def lease(
+        self,
+        model: str,
+        *,
+        at: float,
+        kinds: frozenset[str],
+        tried: frozenset[int] = frozenset(),
+        tokens: int = 0,
+        prefix: int | None = None,
+    ) -> Lease | None:
+        """The next credential in turn that is free for the model; None when there is none now.
+
+        After a failure (`tried`) those come first that have answered lately. `prefix` stands for the beginning of the
+        conversation, `tokens` for its estimated length; both matter only where they are asked for by settings.
         """
-        able = (entry for entry in self._able(model, kinds) if entry.id not in tried)
-        return any(not self.is_free(entry, model, at=at) and not self._rests_beyond(entry, model, at) for entry in able)
+        line = self._line(model, kinds)
 
-    async def turn(self, model: str, *, again: bool = False) -> None:
-        """Wait until a call has ended; those who wait for one model are served in the order in which they came.
+        def judge(entry: Entry) -> Block | None:
+            return TRIED if entry.id in tried else self.block(entry, model, at, tokens)
 
-        `again`: it was our turn, but somebody was quicker, so we stay at the head of the line. Whoever has waited must
-        `pass_on` when it needs no further turn, for there may be room for more than one, or nothing left to wait for.
+        entry = self._lately(line, model, judge) if tried else None
+        if entry is None and prefix is not None and self.homes is not None:
+            entry = self.homes.choose(line, model, prefix, at, judge)
+        if entry is None:
+            entry = line.pick(at, judge, self._load)
+        if entry is not None:
+            return self._take(entry, model, kinds, at, tokens)
+        if line.has_busy(judge):
+            return None
+        entry = line.pick_last_resort(at, judge)
+        return self._take(entry, model, kinds, at, tokens) if entry is not None else None
+
+    def block(self, entry: Entry, model: str, at: float, tokens: int = 0) -> Block | None:
+        """Why the credential cannot be asked for the model now; None: it can. `tokens`: the estimated length of what is asked."""
+        resting = self._resting(entry, model, at) if self.rests.by_place else None
+        if resting is not None and not resting.soft:
+            return resting
+        if self.pacer.has_limits:
+            paced = self.pacer.blocked_until(entry.group, model, at=at, tokens=tokens)
+            if paced is not None:
+                # Permits that others give back may come earlier than the end of the minute or day.
+                return Block(until=paced, look_again=at + 1) if paced > at else BUSY
+        if self.in_flight.get(entry.id, 0) >= entry.max_concurrent:
+            return BUSY
+        return resting
+
+    def report(self, lease: Lease, outcome: Outcome, *, at: float, evidence: Evidence = NOTHING, used: int | None = None) -> bool:
+        """Hand back a lease and draw the conclusions. Returns whether the credential is out of the way now.
+
+        `used`: the tokens of the call's input, where they are known.
         """
-        mine = asyncio.get_running_loop().create_future()
-        line = self._waiting.setdefault(model, deque())
-        if again:
-            line.appendleft(mine)
-        else:
-            line.append(mine)
-        try:
-            await mine
-        except asyncio.CancelledError:
-            if mine.done() and not mine.cancelled():
-                self.pass_on(model)  # It was our turn, but we go: the next one must not wait for ever.
-            raise
-        finally:
-            # Since it was emptied another line may stand in its place, with somebody in it.
-            if not line and self._waiting.get(model) is line:
-                del self._waiting[model]
-
-    def pass_on(self, model: str) -> None:
-        """Let the next of those who wait for the model look whether there is something for it."""
-        if line := self._waiting.get(model):
-            self._wake(line)
-
-    def report(self, lease: Lease, outcome: Outcome, *, at: float, asked_for: float | None = None, detail: str = "") -> None:
-        """Hand back a lease and draw the conclusions. `asked_for` is the delay in seconds that the upstream named."""
-        self.release(lease)
+        if lease.open:
+            self.learned.note(lease.entry.id, outcome, at)
+        self.release(lease, at=at, used=used)
+        if evidence.project:
+            self._learn_project(lease.entry, evidence.project)
+        if evidence.unknown:
+            self.learned.keep_unknown(Unknown(lease.entry.id, lease.model, evidence.status, evidence.unknown, at))
         effect = EFFECTS[outcome]
         if outcome is Outcome.SERVED:
             self._all_is_well(lease, at)
-        elif effect.reason is not None:
-            self._strike(lease, outcome, effect, effect.reason, at=at, asked_for=asked_for, detail=detail)
+            return False
+        if effect.reason is not None:
+            self._strike(lease, outcome, effect, effect.reason, at, evidence)
+        resting = self._resting(lease.entry, lease.model, at)
+        return resting is not None and not resting.soft
 
-    def answered(self, lease: Lease) -> None:
+    def answered(self, lease: Lease, *, at: float) -> None:
         """The call under way has its first token: where it was to find out whether a rest is over, others may follow."""
+        self._note_answer(lease, at)
         if lease.probed:
-            for rest in lease.probed:
-                rest.probing = False
-            lease.probed = ()
-            self._let_one_of_each_look()
+            self._end_probe(lease)
+            self.waiting.let_one_of_each_look()
 
-    def release(self, lease: Lease) -> None:
-        """Hand back a lease of which nothing was learned: the client went away, or the request was at fault."""
+    def release(self, lease: Lease, *, at: float, used: int | None = None) -> None:
+        """Hand back a lease of which nothing was learned: the client went away, or the request was at fault.
+
+        `used`: the tokens of its input, where they are known.
+        """
         if not lease.open:
             return
         lease.open = False
-        for rest in lease.probed:
-            rest.probing = False
+        self._end_probe(lease)
         left = self.in_flight.get(lease.entry.id, 0) - 1
         if left > 0:
             self.in_flight[lease.entry.id] = left
         else:
             self.in_flight.pop(lease.entry.id, None)
-        self._let_one_of_each_look()
+        if self.pacer.has_limits:
+            self.pacer.end(lease.entry.group, lease.model, at=at, reserved=lease.tokens, used=used, began=lease.at)
+        self.waiting.let_one_of_each_look()
+
+    # --- Questions ----------------------------------------------------------------------------------------------
+
+    def is_busy(self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int] = frozenset()) -> bool:
+        """Whether a credential may serve as soon as a call ends, so that it pays to wait for a turn.
+
+        Either it has MAX_CONCURRENT calls in flight, or one call is finding out whether its rest is really over.
+        """
+        return self._line(model, kinds).has_busy(lambda entry: TRIED if entry.id in tried else self.block(entry, model, at))
+
+    def may_serve(self, model: str, *, kinds: frozenset[str]) -> bool:
+        """Whether anybody could be asked for the model now, soon, or as a last resort."""
+        return self._line(model, kinds).may_serve()
 
     def next_return(self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int]) -> float:
         """When the next of the credentials not yet tried comes back from a rest; FOREVER: none will."""
-        able = (entry for entry in self._able(model, kinds) if entry.id not in tried)
-        rests = ([rest.until for rest in self._rests_of(entry, model) if rest.until is not None] for entry in able)
-        return min((latest for untils in rests if (latest := max(untils, default=at)) > at), default=FOREVER)
+        moment = self._line(model, kinds).earliest(lambda entry: self.block(entry, model, at), without=tried)
+        return FOREVER if moment is None else moment
 
     def free_at(self, model: str, *, at: float, kinds: frozenset[str]) -> float | None:
         """The earliest moment at which some credential can serve the model; None: none will by itself."""
-        return min(
-            (moment for entry in self._able(model, kinds) if (moment := self._free_at(entry, model, at)) < FOREVER), default=None
-        )
+        line = self._line(model, kinds)
+
+        def judge(entry: Entry) -> Block | None:
+            return self.block(entry, model, at)
+
+        if line.pick(at, judge, self._load) is not None:
+            return at
+        if line.has_busy(judge):
+            return at + 1  # Busy, not resting: a call ends any moment.
+        moment = line.earliest(judge)
+        return None if moment is None or moment == FOREVER else max(moment, at)
 
     def serves(self, model: str, *, kinds: frozenset[str]) -> bool:
         """Whether there is any credential for the model, resting or not."""
-        return any(True for _ in self._able(model, kinds))
+        return len(self._line(model, kinds)) > 0
 
     def absent(self, model: str, *, kinds: frozenset[str]) -> bool:
         """Whether every credential has said that it does not serve the model."""
-        able = list(self._able(model, kinds))
-        return bool(able) and all(
-            any(rest.reason is Reason.MODEL_ABSENT for rest in self._rests_of(entry, model)) for entry in able
+        line = self._line(model, kinds)
+        return len(line) > 0 and all(
+            any(rest.reason is Reason.MODEL_ABSENT for rest in self.rests.of(entry, model)) for entry in line
         )
 
-    def rests_for(self, model: str, *, kinds: frozenset[str]) -> list[Rest]:
-        """What keeps the model's credentials from serving it."""
-        return [rest for entry in self._able(model, kinds) for rest in self._rests_of(entry, model)]
+    def rests_for(self, model: str, *, kinds: frozenset[str]) -> Iterator[Rest]:
+        """What keeps the model's credentials from serving it; a sample where there are very many."""
+        return (rest for entry in islice(self._line(model, kinds), MOST_NAMED) for rest in self.rests.of(entry, model))
 
-    def take_changes(self) -> list[Change]:
-        taken, self.changes = self.changes, []
-        return taken
+    def line(self, model: str, *, kinds: frozenset[str] | None = None) -> Line:
+        """Those that can serve the model, in order; of all kinds if none are named."""
+        return self._line(model, kinds if kinds is not None else frozenset(entry.kind for entry in self.roster.entries))
 
-    def put_back(self, changes: list[Change]) -> None:
-        """Changes that could not be written: they are tried again. The last one at a place is all that there is to write."""
-        self.changes = list({change.place: change for change in (*changes, *self.changes)}.values())
+    # --- Means --------------------------------------------------------------------------------------------------
 
-    def _let_one_of_each_look(self) -> None:
-        for model in list(self._waiting):
-            self.pass_on(model)
+    def _use(self, roster: Roster) -> None:
+        turns = {key: line.due for key, line in self._lines.items()}
+        self._due = self._due | turns if len(self._due) + len(turns) <= _MOST_LINES else turns
+        self._lines.clear()
+        self.roster = roster
+        self.pacer.install(roster.limits)
 
-    def _is_full(self, entry: Entry) -> bool:
-        return self.in_flight.get(entry.id, 0) >= entry.max_concurrent
+    def _line(self, model: str, kinds: frozenset[str]) -> Line:
+        line = self._lines.get((model, kinds))
+        if line is None:
+            if len(self._lines) >= min(_MOST_LINES, _MOST_TURNS // (len(self.roster.entries) + 1) + 1):
+                self._lines.clear()  # Model names come from callers: without a bound they could fill the memory.
+            able = [entry for entry in self.roster.able(model) if entry.kind in kinds]
+            due = self._due.pop((model, kinds), {})
+            line = self._lines[model, kinds] = Line(self.selection.tiers(able, model), self.selection.strategy, due=due)
+        return line
 
-    def _is_resting(self, entry: Entry, model: str, at: float) -> bool:
-        return any(rest.stops(at) for rest in self._rests_of(entry, model))
+    def _load(self, entry: Entry) -> int:
+        return self.in_flight.get(entry.id, 0)
 
-    def _rests_beyond(self, entry: Entry, model: str, at: float) -> bool:
-        return any(rest.until is not None and rest.until > at for rest in self._rests_of(entry, model))
+    def _lately(self, line: Line, model: str, judge) -> Entry | None:  # type: ignore[no-untyped-def]
+        entries = (line.entry(credential_id) for credential_id in self.guard.lately(model) if credential_id in line)
+        return next((entry for entry in entries if judge(entry) is None), None)
 
-    @staticmethod
-    def _wake(line: deque[asyncio.Future[None]]) -> None:
-        while line:
-            waiter = line.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
+    def _resting(self, entry: Entry, model: str, at: float) -> Block | None:
+        until, soft, probing, elsewhere = 0.0, True, False, False
+        for rest in self.rests.of(entry, model):
+            if rest.until is None:
+                continue
+            if rest.until > at:
+                until = max(until, rest.until)
+                soft = soft and rest.is_soft
+            elif rest.probing:
+                probing = True
+            elif not self.is_alone and not rest.claimed:
+                elsewhere = True
+        if until:
+            return Block(until=until, soft=soft)
+        if probing:
+            return BUSY
+        # Another process may be finding out; where nobody else can serve there is no time to wait for it.
+        return Block(until=at + 1, soft=True) if elsewhere else None
 
-    def _able(self, model: str, kinds: frozenset[str]) -> Iterator[Entry]:
-        return (entry for ring in self._rings_for(model) for entry in ring if entry.kind in kinds)
-
-    def _free_at(self, entry: Entry, model: str, at: float) -> float:
-        moments = [rest.until if rest.until > at else at + 1 for rest in self._rests_of(entry, model) if rest.until is not None]
-        if not moments and self._is_full(entry):
-            return at + 1  # Busy, not resting: a call ends any moment.
-        return max(moments, default=at)
-
-    def _rings_for(self, model: str) -> tuple[Ring, ...]:
-        rings = self._rings.get(model)
-        if rings is None:
-            if max(len(self._rings), len(self._cursors)) >= _MOST_CACHED_RINGS:
-                self._rings.clear()  # Model names come from callers: without a bound they could fill the memory.
-                self._cursors.clear()
-            rings = self._rings[model] = self.roster.rings(model)
-        return rings
-
-    def _in_turn(self, model: str) -> Iterator[Entry]:
-        for ring in self._rings_for(model):
-            start = self._cursors.get(model, 0) % len(ring)
-            for step in range(len(ring)):
-                position = (start + step) % len(ring)
-                self._cursors[model] = position + 1
-                yield ring[position]
-
-    def _rests_of(self, entry: Entry, model: str) -> Iterator[Rest]:
-        if self.rests:
-            for place in ((entry.name, ""), (entry.name, model), (entry.group, model)):
-                if (rest := self.rests.get(place)) is not None:
-                    yield rest
-
-    def _take(self, entry: Entry, model: str) -> Lease:
+    def _take(self, entry: Entry, model: str, kinds: frozenset[str], at: float, tokens: int) -> Lease:
         self.in_flight[entry.id] = self.in_flight.get(entry.id, 0) + 1
-        probed = tuple(rest for rest in self._rests_of(entry, model) if rest.until is not None)
-        for rest in probed:
-            rest.probing = True
-        return Lease(entry, model, probed)
+        probed: tuple[Rest, ...] = ()
+        if self.rests.by_place:
+            probed = tuple(rest for rest in self.rests.of(entry, model) if rest.until is not None and rest.until <= at)
+            for rest in probed:
+                rest.probing = True
+        if self.pacer.has_limits:
+            self.pacer.begin(entry.group, model, at=at, tokens=tokens)
+        return Lease(entry, model, kinds, at, tokens, probed)
+
+    def _end_probe(self, lease: Lease) -> None:
+        for rest in lease.probed:
+            rest.probing = False
+        lease.probed = ()
+
+    def _note_answer(self, lease: Lease, at: float) -> None:
+        if self.guard.answered(lease.model, lease.entry.id, at=at):
+            self.learned.alerts.append(AlertChange(lease.model, at))
+
+    def _learn_project(self, entry: Entry, project: str) -> None:
+        if not entry.project_is_typed and entry.group != f"project:{project}":
+            self.learned.projects[entry.id] = project
+
+    def _all_is_well(self, lease: Lease, at: float) -> None:
+        self._note_answer(lease, at)
+        if not self.rests.by_place:
+            return
+        entry = lease.entry
+        for place in _places(entry, lease.model):
+            rest = self.rests.get(place)
+            if rest is None:
+                continue
+            # A call that began before the trouble says nothing about it, however well it went.
+            if rest.until is None or rest.until <= at or (rest.is_soft and rest.since <= lease.at):
+                self._change(Change(place, entry.id, None))
+
+    def _strike(self, lease: Lease, outcome: Outcome, effect: Effect, reason: Reason, at: float, evidence: Evidence) -> None:
+        self._learn_limit(lease, outcome, evidence)
+        if effect.soft:
+            self._note_failure(lease, outcome, at, evidence)
+        place = _place(effect.scope, lease)
+        before = self.rests.get(place)
+        rest = self._begun(place, before, outcome, effect, reason, lease, at, evidence)
+        if before is None or self._outdoes(before, rest, at):
+            self._change(Change(place, lease.entry.id, rest))
+
+    def _outdoes(self, before: Rest, rest: Rest, at: float) -> bool:
+        """Whether the rest that would begin takes the place of the one that stands there."""
+        if not before.is_in_force(at):
+            # In one episode, in which nobody else has answered, the first failure is the one to remember: `since` is its time.
+            return rest.until is not None or rest.reason is not before.reason or rest.strikes > before.strikes
+        if rest.until is None or (rest.is_soft and not before.is_soft):
+            return False
+        if before.is_soft and not rest.is_soft:
+            return True
+        # Calls that were in flight together, or were let through as a last resort: none shortens the rest that another
+        # began, and of a passing fault none lengthens it.
+        return not rest.is_soft and rest.until > (before.until or 0.0)
+
+    def _strikes(self, before: Rest | None, reason: Reason, lease: Lease, outcome: Outcome, at: float) -> int:
+        """How many times in a row; what happens during a rest is part of what began it."""
+        if before is None or before.reason is not reason:
+            return 1
+        if before.is_in_force(at):
+            return before.strikes
+        if outcome in CONTRASTED and not self.guard.another_answered(lease.model, lease.entry.id, since=before.since):
+            return before.strikes
+        return before.strikes + 1
+
+    def _begun(
+        self,
+        place: Place,
+        before: Rest | None,
+        outcome: Outcome,
+        effect: Effect,
+        reason: Reason,
+        lease: Lease,
+        at: float,
+        evidence: Evidence,
+    ) -> Rest:
+        strikes = self._strikes(before, reason, lease, outcome, at)
+        until = rest_until(outcome, at=at, strikes=strikes, asked_for=evidence.asked_for, rules=self.rules)
+        state = effect.state
+        if state is State.INVALID:
+            until = FOREVER
+        if effect.guarded and until is not None and self._is_everywhere(place, reason, lease, at):
+            if effect.soft:
+                until = None
+            elif (suspected := suspected_until(at=at, strikes=strikes, rules=self.rules)) is not None:
+                self._alert(lease, outcome, at, evidence)
+                until, state = suspected, State.RATE_LIMITED
+        return Rest(state, reason, until, at, strikes, evidence.detail)
+
+    def _is_everywhere(self, place: Place, reason: Reason, lease: Lease, at: float) -> bool:
+        """Whether half of the pool rests for this reason already, and has begun to at about the same time."""
+        struck = self.rests.struck_by(reason, place[1], since=at - AT_ONCE, at=at)
+        if not struck:
+            return False
+        line = self._line(lease.model, lease.kinds)
+        dead_for_long = sum(1 for entry in line if self._is_dead(entry, before=at - AT_ONCE))
+        return struck + 1 > max(1, (len(line) - dead_for_long) // 2)
+
+    def _is_dead(self, entry: Entry, *, before: float) -> bool:
+        rest = self.rests.get((entry.name, ""))
+        return rest is not None and rest.state is State.INVALID and rest.since < before
+
+    def _note_failure(self, lease: Lease, outcome: Outcome, at: float, evidence: Evidence) -> None:
+        groups = self._line(lease.model, lease.kinds).groups
+        if self.guard.failed(lease.model, lease.entry, groups=groups):
+            self._alert(lease, outcome, at, evidence)
+
+    def _alert(self, lease: Lease, outcome: Outcome, at: float, evidence: Evidence) -> None:
+        message = (
+            f"Half of the credentials for {lease.model} or more fail alike, so the fault is not theirs. "
+            f"The upstream says: {evidence.detail or 'no explanation'}"
+        )
+        model = lease.model if EFFECTS[outcome].soft or EFFECTS[outcome].scope.is_of_one_model else ""
+        self.learned.alerts.append(AlertChange(model, at, outcome, message))
+
+    def _learn_limit(self, lease: Lease, outcome: Outcome, evidence: Evidence) -> None:
+        if evidence.quota and evidence.quota_value:
+            limit = LearnedLimit(lease.entry.group, lease.model, evidence.quota, evidence.quota_value)
+            self.learned.limits[limit.group, limit.model, limit.quota] = limit
 
     def _strikes_so_far(self, roster: Roster) -> dict[Place, Rest]:
         """What only counts strikes, which the database does not. Not for models that nobody lists: callers make them up."""
-        counting = {place: rest for place, rest in self.rests.items() if rest.until is None and place[1] in roster.models}
+        counting = {
+            place: rest for place, rest in self.rests.by_place.items() if rest.until is None and place[1] in roster.models
+        }
         if not counting:
             return counting
-        names = {entry.name for entry in roster.entries}
+        names = set(chain.from_iterable((entry.name, entry.group) for entry in roster.entries))
         return {place: rest for place, rest in counting.items() if place[0] in names}
 
-    def _probed(self, place: Place, read: Rest) -> Rest:
-        """The rest as it was read, unless it is the one of which a call is finding out whether it is over."""
+    def _as_known(self, place: Place, read: Rest) -> Rest:
+        """The rest as it was read, with what only this process knows of it: that a call is finding out whether it is over."""
         known = self.rests.get(place)
-        if known is None or not known.probing or known.until is None or read.until is None:
-            return read
-        return known if read.until < known.until + 1 else read  # The database rounds times.
-
-    def _all_is_well(self, lease: Lease, at: float) -> None:
-        entry = lease.entry
-        if self.rests:
-            for place in {(entry.name, ""), (entry.name, lease.model), (entry.group, lease.model)}:
-                rest = self.rests.get(place)
-                # A call that began before the trouble says nothing about it, however well it went.
-                if rest is not None and (rest.until is None or rest.until <= at):
-                    self._change(Change(place, entry.id, None))
-
-    def _strike(
-        self, lease: Lease, outcome: Outcome, effect: Effect, reason: Reason, *, at: float, asked_for: float | None, detail: str
-    ) -> None:
-        place = _place(effect.scope, lease)
-        before = self.rests.get(place)
-        resting = before.until if before is not None and before.until is not None and before.until > at else 0.0
-        strikes = before.strikes + 1 if before is not None and before.reason is reason else 1
-        if before is not None and resting:
-            strikes = before.strikes  # Calls that were in flight together are one strike, not many.
-        until = rest_until(outcome, at=at, strikes=strikes, asked_for=asked_for, rules=self.rules)
-        if effect.state is State.INVALID:
-            until = FOREVER
-        if resting and (until is None or until <= resting):
-            return  # Nor may one of them shorten the rest that another began.
-        self._change(Change(place, lease.entry.id, Rest(effect.state, reason, until, at, strikes, detail)))
+        if known is None or known.until is None or read.until is None or abs(known.until - read.until) > 1:
+            return read  # The database rounds times, hence the second.
+        if known.probing:
+            return known
+        read.claimed = known.claimed
+        return read
 
     def _change(self, change: Change) -> None:
-        self.changes.append(change)
-        self._remember(change)
+        known = self.rests.get(change.place)
+        is_stored = known is not None and known.until is not None
+        if is_stored or (change.rest is not None and change.rest.until is not None):
+            self.learned.changes.append(change)
+        self._remember(change.place, change.rest)
 
-    def _remember(self, change: Change) -> None:
-        if change.rest is None:
-            self.rests.pop(change.place, None)
-        else:
-            self.rests[change.place] = change.rest
+    def _remember(self, place: Place, rest: Rest | None) -> None:
+        self.rests.put(place, rest)
+        if rest is None or rest.until is None:
+            self._wake(place)
+
+    def _wake(self, place: Place) -> None:
+        who, model = place
+        for (of_model, _), line in self._lines.items():
+            if not model or model == of_model:
+                line.wake(who)
+
+
+def _is_unclaimed(rest: Rest, at: float) -> bool:
+    return rest.until is not None and rest.until <= at and not rest.claimed and not rest.probing and rest.probe_until <= at
+
+
+def _places(entry: Entry, model: str) -> set[Place]:
+    return {(entry.name, ""), (entry.name, model), (entry.group, ""), (entry.group, model)}
 
 
 def _place(scope: Scope, lease: Lease) -> Place:
-    match scope:
-        case Scope.GROUP_AND_MODEL:
-            return lease.entry.group, lease.model
-        case Scope.CREDENTIAL_AND_MODEL:
-            return lease.entry.name, lease.model
-        case _:
-            return lease.entry.name, ""
+    who = lease.entry.group if scope.is_shared else lease.entry.name
+    return who, lease.model if scope.is_of_one_model else ""
 
 
 pool = Pool()

@@ -5,12 +5,13 @@ in flight, whose turn it is) is kept beside it, in `pool.py`.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from msgspec import Struct, field
 
 from credentials.crypto import same_digest, token_digest
+from credentials.pacing import Limit
 
 
 class Entry(Struct, frozen=True):
@@ -22,6 +23,8 @@ class Entry(Struct, frozen=True):
     secret: str
     group: str
     """Those that share one quota: a Google project, or this credential alone."""
+    project_is_typed: bool = False
+    """An admin has said which project it is: what errors say does not change that."""
     priority: int = 0
     weight: int = 1
     max_concurrent: int = 10
@@ -75,8 +78,6 @@ class ModelCard(Struct, frozen=True):
 _PREFIX = re.compile(r"^(models|google|gemini)/")
 """Google's own, and those under which other gateways know Google's models."""
 
-Ring = tuple[Entry, ...]
-
 
 class Roster(Struct, frozen=True):
     version: int = 0
@@ -87,6 +88,7 @@ class Roster(Struct, frozen=True):
     alias_patterns: tuple[tuple[str, str], ...] = ()
     """(pattern, target), the most specific first."""
     models: Mapping[str, ModelCard] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
 
     def token(self, plain: str) -> TokenEntry | None:
         digest = token_digest(plain)
@@ -102,17 +104,8 @@ class Roster(Struct, frozen=True):
             return target
         return next((target for pattern, target in self.alias_patterns if fnmatchcase(model, pattern)), model)
 
-    def rings(self, model: str) -> tuple[Ring, ...]:
-        """Those that may serve the model, one ring a priority, highest first; each as often in it as its weight says."""
+    def able(self, model: str) -> list[Entry]:
+        """Those that may serve the model."""
         able = [entry for entry in self.entries if not entry.lacks(model)]
-        if not any(entry.models for entry in able):
-            # Nobody lists it: listings lag behind new models, so everybody may be asked.
-            able = list(self.entries)
-        priorities = sorted({entry.priority for entry in able}, reverse=True)
-        return tuple(_ring([entry for entry in able if entry.priority == priority]) for priority in priorities)
-
-
-def _ring(entries: Iterable[Entry]) -> Ring:
-    """Each entry `weight` times, spread evenly: its turns stand at (k + ½)/weight of the way round."""
-    turns = [((turn + 0.5) / entry.weight, entry) for entry in entries for turn in range(entry.weight)]
-    return tuple(entry for _, entry in sorted(turns, key=lambda turn: turn[0]))
+        # Where nobody lists it: listings lag behind new models, so everybody may be asked.
+        return able if any(entry.models for entry in able) else list(self.entries)

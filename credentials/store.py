@@ -1,267 +1,274 @@
-"""The pool's memory in the database: loads the roster and its rests, writes down what the pool has learned.
+"""The pool's memory in the database: writes down what web processes have learned, what checks found and what admins wish.
 
 Synchronous ORM code, for the background loop, for tasks and for the admin; requests never come here. It alone writes
-`KeyHealth` and the state columns of `Credential` that are derived from it.
+`KeyHealth`, and (by `states.py`) the state columns of `Credential`. Reading it back is `loading.py`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, TextField
-from django.db.models.functions import Cast
+from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 
-from credentials.crypto import decrypt
-from credentials.health import EFFECTS, SCOPES, Outcome, Reason, Scope, State, rest_until
-from credentials.models import ClientToken, Credential, KeyHealth, ModelAlias, PoolVersion, ServedModel
-from credentials.pool import FOREVER, Change, Place, Rest
-from credentials.roster import Entry, ModelCard, Roster, TokenEntry
+from credentials import chronicle
+from credentials.health import EFFECTS, SCOPES, Outcome, Reason, RestRules, State, rest_until
+from credentials.learning import Change, Learned, LearnedLimit
+from credentials.loading import group_of
+from credentials.models import Alert, Cause, Credential, KeyHealth, PoolVersion, ProjectSource, QuotaLimit
+from credentials.rests import FOREVER, Place, Rest
+from credentials.states import derive_states
 
 FORGOTTEN_AFTER = timedelta(minutes=10)
-"""How long an ended rest is remembered, so that its strikes count when the trouble comes straight back."""
+"""How long an ended rest is remembered: its strikes count when the trouble comes straight back, and others learn of its end."""
+CLAIM_LASTS = timedelta(seconds=30)
 
-_OF_GROUPS = [reason for reason, scope in SCOPES.items() if scope is Scope.GROUP_AND_MODEL]
-"""The reasons of rests that all credentials of a project share."""
-
+_SHARED = [reason for reason, scope in SCOPES.items() if scope.is_shared]
+"""The reasons of rests that all credentials of a project have in common."""
+_DEADLY = [effect.reason for effect in EFFECTS.values() if effect.state is State.INVALID]
 _MOST_STRIKES = 32_767
 """As many as the column counts."""
 
-_decrypted = lru_cache(maxsize=50_000)(decrypt)
 
-
-def load_roster(shipped: Mapping[str, ModelCard]) -> Roster:
-    """Read the whole pool. `shipped` is the list of models to go by until some credential has been listed."""
-    version = PoolVersion.current()  # Read first: what changes during the load is loaded again.
-    listed = _listed_models()
-    exact, patterns = _aliases()
-    return Roster(
-        version=version,
-        entries=tuple(_entry(row, listed.get(row["id"])) for row in _credential_rows()),
-        tokens={token.digest: token for token in map(_token_entry, ClientToken.objects.select_related("owner"))},
-        aliases=exact,
-        alias_patterns=patterns,
-        models=_model_cards() or dict(shipped),
-    )
-
-
-def load_rests() -> dict[Place, Rest]:
-    rows = KeyHealth.objects.filter(credential__enabled=True).select_related("credential").order_by("until")
-    return {_place_of(row): _rest_of(row) for row in rows}
+def save(learned: Learned) -> None:
+    """Write down what a web process has learned."""
+    if learned.is_urgent:
+        _save_what_matters(learned)
+    if learned.tallies:
+        chronicle.write_tallies(learned.tallies)
 
 
 @transaction.atomic
-def save_changes(changes: Iterable[Change]) -> None:
-    """Write what the pool has learned; of several changes at one place the last one counts."""
-    touched: set[int] = set()
+def _save_what_matters(learned: Learned) -> None:
+    for credential_id, project in learned.projects.items():
+        set_project([credential_id], project, ProjectSource.LEARNED)
+    if learned.changes:
+        _save_changes(learned.changes)
+    if learned.limits:
+        _save_limits(learned.limits.values())
+    chronicle.keep_unknown(learned.unknown)
+    chronicle.note_alerts(learned.alerts)
+
+
+def _save_changes(changes: Iterable[Change]) -> None:
+    """Of several changes at one place the last one counts."""
+    at = now()
+    version = PoolVersion.bump_rests()
     latest = {change.place: change for change in changes}.values()
     # What was learned about a credential that has been deleted meanwhile can belong to no row.
     known = set(Credential.objects.filter(pk__in={change.credential_id for change in latest}).values_list("pk", flat=True))
+    touched: set[int] = set()
     for change in latest:
+        if change.credential_id not in known:
+            continue
+        touched.add(change.credential_id)
         if change.rest is None:
-            touched |= _forget(change.place)
-        elif change.rest.until is not None and change.credential_id in known:
-            _write_rest(change.credential_id, change.place[1], change.rest)
-            touched.add(change.credential_id)
-    if touched:
-        derive_states(touched, at=now())
-        PoolVersion.bump()
+            _end(_at(change.place), version, at=at, cause=Cause.REQUEST)
+        elif change.rest.until is not None:
+            _begin(change.place, change.rest, version, cause=Cause.REQUEST, found_by=change.credential_id)
+    derive_states(touched, at=at)
 
 
 @transaction.atomic
-def record_check(credential_id: int, outcome: Outcome, *, detail: str = "", asked_for: float | None = None) -> None:
-    """Write down what a check of one credential found. SERVED revives an INVALID one; its other rests stay as they are."""
+def record_check(
+    credential_id: int, outcome: Outcome, *, detail: str = "", asked_for: float | None = None, model: str = ""
+) -> None:
+    """Write down what a check of one credential found; `model`: the one that it was asked for.
+
+    SERVED revives an INVALID credential and what is INVALID of its project; other rests stay as they are.
+    """
     at = now()
+    credential = Credential.objects.defer("secret").filter(pk=credential_id).first()
+    if credential is None:
+        return
     Credential.objects.filter(pk=credential_id).update(checked_at=at)
     effect = EFFECTS[outcome]
-    revived = 0
     if outcome is Outcome.SERVED:
-        revived, _ = KeyHealth.objects.filter(credential_id=credential_id, model="", state=State.INVALID).delete()
-    elif effect.scope is Scope.CREDENTIAL and effect.reason is not None:
-        until = rest_until(outcome, at=at.timestamp(), strikes=1, asked_for=asked_for)
-        known = KeyHealth.objects.filter(credential_id=credential_id, model="", reason=effect.reason).first()
-        since = known.since if known else at
-        rest = Rest(effect.state, effect.reason, FOREVER if until is None else until, since.timestamp(), 1, detail)
-        _write_rest(credential_id, "", rest)
-    if derive_states([credential_id], at=at) or revived:
-        PoolVersion.bump()  # Most checks find what was known: ten thousand of them must not reload every roster as often.
+        found = KeyHealth.objects.at_group(credential).filter(model="", reason__in=_DEADLY)
+        if not found.exists():
+            return
+        _end(found, PoolVersion.bump_rests(), at=at, cause=Cause.CHECK)
+    elif effect.reason is None or effect.soft or (effect.scope.is_of_one_model and not model):
+        return
+    else:
+        who = group_of(credential.project, credential_id) if effect.scope.is_shared else f"key:{credential_id}"
+        place = who, model if effect.scope.is_of_one_model else ""
+        until = rest_until(outcome, at=at.timestamp(), strikes=1, asked_for=asked_for, rules=RestRules())
+        rest = Rest(effect.state, effect.reason, FOREVER if until is None else until, at.timestamp(), 1, detail)
+        if _is_known(place, rest):
+            return  # Most checks find what was known: ten thousand of them must not stir up every process as often.
+        _begin(place, rest, PoolVersion.bump_rests(), cause=Cause.CHECK, found_by=credential_id)
+    derive_states([credential_id], at=at)
 
 
 @transaction.atomic
-def return_to_service(credentials: Iterable[Credential]) -> int:
-    """Forget everything that is wrong with these credentials; returns how many of them had something."""
+def return_to_service(credentials: Iterable[Credential], *, models: Collection[str] | None = None) -> int:
+    """Forget what is wrong with these credentials and their projects, at all or with these models only.
+
+    Returns how many credentials had something.
+    """
+    at = now()
     ids = [credential.pk for credential in credentials]
-    troubled = KeyHealth.objects.filter(credential_id__in=ids)
-    revived = troubled.values("credential_id").distinct().count()
-    troubled.delete()
-    derive_states(ids, at=now())
-    PoolVersion.bump()
+    projects = set(Credential.objects.filter(pk__in=ids).exclude(project="").values_list("project", flat=True))
+    wrong = KeyHealth.objects.standing().filter(Q(credential_id__in=ids) | Q(project__in=projects))
+    if models is not None:
+        wrong = wrong.filter(model__in=models)
+    troubled = Q(health__in=wrong) | Q(project__in=wrong.exclude(project="").values("project"))
+    revived = Credential.objects.filter(troubled, pk__in=ids).distinct().count()
+    _end(wrong, PoolVersion.bump_rests(), at=at, cause=Cause.ADMIN)
+    derive_states(ids, at=at, projects=projects)
     return revived
+
+
+@transaction.atomic
+def set_project(credential_ids: Collection[int], project: str, source: ProjectSource) -> int:
+    """Say which Google project these credentials belong to; what Google says does not change what an admin has typed.
+
+    Their quota rests become those of the project. Returns how many credentials changed.
+    """
+    chosen = Credential.objects.filter(pk__in=credential_ids).exclude(project=project, project_source=source if project else "")
+    if source == ProjectSource.LEARNED:
+        chosen = chosen.exclude(project_source=ProjectSource.TYPED)
+    ids = list(chosen.values_list("pk", flat=True))
+    Credential.objects.filter(pk__in=ids).update(project=project, project_source=source if project else "")
+    if ids:
+        at = now()
+        if project:
+            _share(KeyHealth.objects.standing().filter(credential_id__in=ids, reason__in=_SHARED), project, at)
+        derive_states(ids, at=at)
+        PoolVersion.bump()
+    return len(ids)
 
 
 @transaction.atomic
 def forget_ended_rests(*, at: datetime) -> int:
     """Tidy up after rests that ended by themselves; returns how many were forgotten."""
-    ended = KeyHealth.objects.filter(until__lt=at)
-    ids = set(ended.values_list("credential_id", flat=True))
-    forgotten, _ = ended.filter(until__lt=at - FORGOTTEN_AFTER).delete()
-    if derive_states(ids, at=at) or forgotten:
-        PoolVersion.bump()
-    return forgotten
+    ended = KeyHealth.objects.standing().filter(until__lt=at)
+    ids = set(ended.exclude(credential=None).values_list("credential_id", flat=True))
+    projects = set(ended.exclude(project="").values_list("project", flat=True))
+    derive_states(ids, at=at, projects=projects)
+    long_ended = list(ended.filter(until__lt=at - FORGOTTEN_AFTER))
+    if long_ended:
+        over = KeyHealth.objects.filter(pk__in=[rest.pk for rest in long_ended])
+        chronicle.note_returns(long_ended, cause=Cause.TIME, at=at)
+        over.update(state=State.AVAILABLE, reason="", until=at, version=PoolVersion.bump_rests())
+    KeyHealth.objects.filter(reason="", until__lt=at - FORGOTTEN_AFTER).delete()
+    _end_alerts_of_nobody(at)
+    return len(long_ended)
 
 
-def derive_states(ids: Iterable[int], *, at: datetime) -> int:
-    """Set the state that lists and filters show, from what is wrong now; returns how many credentials changed.
-
-    Those of the same project are looked at as well: they share its rests.
-    """
-    projects = set(Credential.objects.filter(pk__in=list(ids)).exclude(project="").values_list("project", flat=True))
-    concerned = Credential.objects.filter(Q(pk__in=list(ids)) | Q(project__in=projects))
-    shared = _rests_by_project(projects)
-    changed = [
-        credential
-        for credential in concerned.prefetch_related("health", "served_models")
-        if _derive(credential, [*credential.health.all(), *shared.get(credential.project, ())], at)
-    ]
-    Credential.objects.bulk_update(changed, ["state", "reason", "detail", "until"], batch_size=200)
-    return len(changed)
+def claim_probes(places: Iterable[Place], *, at: datetime) -> tuple[list[Place], list[Place]]:
+    """Take the right to find out whether these rests are over; returns (granted, refused: another process has it)."""
+    granted: list[Place] = []
+    refused: list[Place] = []
+    free = Q(probe_until=None) | Q(probe_until__lt=at)
+    for place in places:
+        # One row updated means that nobody else got there between our read and our write.
+        over = _at(place).filter(free, until__lte=at)
+        (granted if over.update(probe_until=at + CLAIM_LASTS) else refused).append(place)
+    return granted, refused
 
 
-def _rests_by_project(projects: Iterable[str]) -> dict[str, list[KeyHealth]]:
-    rests: dict[str, list[KeyHealth]] = {}
-    rows = KeyHealth.objects.filter(credential__project__in=projects, reason__in=_OF_GROUPS).select_related("credential")
-    for row in rows:
-        rests.setdefault(row.credential.project, []).append(row)
-    return rests
+def _at(place: Place) -> QuerySet[KeyHealth]:
+    return KeyHealth.objects.filter(**_columns(place))
 
 
-def _derive(credential: Credential, rows: Iterable[KeyHealth], at: datetime) -> bool:
-    wrong = [row for row in rows if row.until is None or row.until > at]
-    worst = min((row for row in wrong if not row.model), key=lambda row: row.state != State.INVALID, default=None)
-    if worst is None and _all_rest(credential, wrong):
-        worst = min(wrong, key=lambda row: row.until or datetime.max.replace(tzinfo=UTC))
-    before = (credential.state, credential.reason, credential.detail, credential.until)
-    credential.state, credential.reason, credential.detail, credential.until = (
-        (worst.state, worst.reason, worst.detail, worst.until) if worst else (State.AVAILABLE, "", "", None)
-    )
-    return before != (credential.state, credential.reason, credential.detail, credential.until)
+def _columns(place: Place) -> dict[str, Any]:
+    who, model = place
+    kind, _, value = who.partition(":")
+    if kind == "project":
+        return {"credential": None, "project": value, "model": model}
+    return {"credential_id": int(value), "project": "", "model": model}
 
 
-def _all_rest(credential: Credential, wrong: list[KeyHealth]) -> bool:
-    """Whether nothing that the credential serves is free."""
-    serves = {model.name for model in credential.served_models.all() if "generateContent" in model.methods}
-    return bool(serves) and serves <= {row.model for row in wrong}
-
-
-def _write_rest(credential_id: int, model: str, rest: Rest) -> None:
-    KeyHealth.objects.update_or_create(
-        credential_id=credential_id,
-        model=model,
+def _begin(place: Place, rest: Rest, version: int, *, cause: Cause, found_by: int) -> None:
+    before = _at(place).first()
+    row, _ = KeyHealth.objects.update_or_create(
+        **_columns(place),
         defaults={
             "state": rest.state,
             "reason": rest.reason,
             "detail": rest.detail,
-            "since": datetime.fromtimestamp(rest.since, UTC),
+            "since": _kept_since(before, rest),
             "until": _moment(rest.until),
             "strikes": min(rest.strikes, _MOST_STRIKES),
+            "version": version,
+            "probe_until": None,
         },
     )
+    if before is None or before.reason != rest.reason or before.strikes != rest.strikes:
+        chronicle.note_change(row, cause=cause, at=now(), credential_id=found_by)
 
 
-def _forget(place: Place) -> set[int]:
-    """Delete the rests at one place; returns the credentials that they belonged to."""
-    name, model = place
-    kind, _, value = name.partition(":")
-    belongs = Q(credential__project=value) if kind == "project" else Q(credential_id=int(value))
-    rows = KeyHealth.objects.filter(belongs, model=model)
-    if kind == "project":
-        rows = rows.filter(reason__in=_OF_GROUPS)
-    touched = set(rows.values_list("credential_id", flat=True))
-    rows.delete()
-    return touched
+def _kept_since(before: KeyHealth | None, rest: Rest) -> datetime:
+    """The dead have been so since the first time that it was found."""
+    began = datetime.fromtimestamp(rest.since, UTC)
+    return before.since if before is not None and before.reason == rest.reason and rest.state is State.INVALID else began
 
 
-def _credential_rows() -> Iterable[dict[str, Any]]:
-    # Not through the model: decrypting is what costs, and only secrets that have changed need it.
-    fields = ("id", "kind", "label", "masked", "project", "priority", "weight", "max_concurrent")
-    rows = Credential.objects.enabled().order_by("-priority", "id").annotate(sealed=Cast("secret", TextField()))
-    return rows.values(*fields, "sealed").iterator(chunk_size=2_000)
+def _is_known(place: Place, rest: Rest) -> bool:
+    return rest.until == FOREVER and _at(place).filter(reason=rest.reason, state=rest.state, detail=rest.detail).exists()
 
 
-def _entry(row: dict[str, Any], models: frozenset[str] | None) -> Entry:
-    return Entry(
-        id=row["id"],
-        kind=row["kind"],
-        label=row["label"] or row["masked"],
-        secret=_decrypted(row["sealed"]),
-        group=_group(row["project"], row["id"]),
-        priority=row["priority"],
-        weight=max(row["weight"], 1),
-        max_concurrent=row["max_concurrent"] or settings.MAX_CONCURRENT,
-        models=models,
+def _end(rests: QuerySet[KeyHealth], version: int, *, at: datetime, cause: Cause) -> None:
+    ending = [rest for rest in rests if rest.reason]
+    chronicle.note_returns(ending, cause=cause, at=at)
+    KeyHealth.objects.filter(pk__in=[rest.pk for rest in ending]).update(
+        state=State.AVAILABLE, reason="", detail="", until=at, strikes=0, version=version, probe_until=None
     )
 
 
-def _token_entry(token: ClientToken) -> TokenEntry:
-    return TokenEntry(
-        id=token.pk,
-        owner_id=token.owner_id,
-        digest=token.digest,
-        label=token.label,
-        prefix=token.prefix,
-        allowed=tuple(token.allowed_models),
-        expires_at=token.expires_at.timestamp() if token.expires_at else None,
-        revoked=token.revoked_at is not None or not token.owner.is_active,
+def _share(rests: QuerySet[KeyHealth], project: str, at: datetime) -> None:
+    """Make the rests of a credential those of its project, as far as that does not rest longer already."""
+    version = PoolVersion.bump_rests()
+    for rest in rests:
+        place = f"project:{project}", rest.model
+        standing = _at(place).exclude(reason="").first()
+        if standing is None or (standing.until is not None and (rest.until is None or standing.until < rest.until)):
+            until = rest.until.timestamp() if rest.until else FOREVER
+            shared = Rest(State(rest.state), Reason(rest.reason), until, rest.since.timestamp(), rest.strikes, rest.detail)
+            _begin(place, shared, version, cause=Cause.REQUEST, found_by=rest.credential_id or 0)
+    KeyHealth.objects.filter(pk__in=[rest.pk for rest in rests]).update(
+        state=State.AVAILABLE, reason="", detail="", until=at, strikes=0, version=version
     )
 
 
-def _aliases() -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
-    pairs = list(ModelAlias.objects.filter(enabled=True).values_list("pattern", "target"))
-    patterns = [pair for pair in pairs if "*" in pair[0]]
-    # The longer a pattern's fixed text, the more specific it is.
-    patterns.sort(key=lambda pair: (-len(pair[0].replace("*", "")), pair[0]))
-    return {pattern: target for pattern, target in pairs if "*" not in pattern}, tuple(patterns)
+def _save_limits(limits: Iterable[LearnedLimit]) -> None:
+    changed = False
+    for limit in limits:
+        field = _field_of(limit.quota)
+        kind, _, value = limit.group.partition(":")
+        if not field or (kind == "key" and not Credential.objects.filter(pk=int(value)).exists()):
+            continue
+        place = {"project": value, "credential": None} if kind == "project" else {"project": "", "credential_id": int(value)}
+        row, is_new = QuotaLimit.objects.get_or_create(
+            **place, model=limit.model, source=ProjectSource.LEARNED, defaults={field: limit.value}
+        )
+        if is_new or getattr(row, field) != limit.value:
+            setattr(row, field, limit.value)
+            row.save()
+            changed = True
+    if changed:
+        PoolVersion.bump()
 
 
-def _listed_models() -> dict[int, frozenset[str]]:
-    listed: dict[int, set[str]] = {}
-    for credential_id, name in ServedModel.objects.values_list("credential_id", "name").iterator(chunk_size=5_000):
-        listed.setdefault(credential_id, set()).add(name)
-    return {credential_id: _shared(frozenset(names)) for credential_id, names in listed.items()}
+def _field_of(quota: str) -> str:
+    """Which of our limits Google's quota is; empty: none of them."""
+    if "InputTokens" in quota:
+        return "tpm" if "PerMinute" in quota else ""
+    if "Requests" not in quota:
+        return ""
+    return "rpd" if "PerDay" in quota else "rpm" if "PerMinute" in quota else ""
 
 
-@lru_cache(maxsize=1_000)
-def _shared(names: frozenset[str]) -> frozenset[str]:
-    """One set for all credentials that list the same: ten thousand keys list the same sixty models."""
-    return names
-
-
-def _model_cards() -> dict[str, ModelCard]:
-    """What the enabled credentials list, each model once, by name."""
-    rows = ServedModel.objects.filter(credential__enabled=True).exclude(credential__state=State.INVALID)
-    cards: dict[str, ModelCard] = {}
-    values = rows.values_list("name", "display_name", "input_limit", "output_limit", "methods").distinct().order_by("name")
-    for name, display_name, input_limit, output_limit, methods in values:
-        cards[name] = ModelCard(name, display_name, input_limit, output_limit, tuple(methods))
-    return cards
-
-
-def _group(project: str, credential_id: int) -> str:
-    return f"project:{project}" if project else f"key:{credential_id}"
-
-
-def _place_of(row: KeyHealth) -> Place:
-    if SCOPES[Reason(row.reason)] is Scope.GROUP_AND_MODEL:
-        return _group(row.credential.project, row.credential_id), row.model
-    return f"key:{row.credential_id}", row.model
-
-
-def _rest_of(row: KeyHealth) -> Rest:
-    until = row.until.timestamp() if row.until else FOREVER
-    return Rest(State(row.state), Reason(row.reason), until, row.since.timestamp(), row.strikes, row.detail)
+def _end_alerts_of_nobody(at: datetime) -> None:
+    """An alert about credentials that were suspected to be dead ends when none is any more."""
+    for alert in Alert.objects.filter(ended_at=None):
+        effect = EFFECTS[Outcome(alert.cause)]
+        suspected = KeyHealth.objects.filter(reason=effect.reason, state=State.RATE_LIMITED, until__gt=at)
+        if not effect.soft and not suspected.exists():
+            chronicle.end_alerts(Alert.objects.filter(pk=alert.pk), at=at)
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -21,8 +21,9 @@ from openai_api.gateway import Gateway
 from openai_api.ids import new_call_id, new_uid
 from openai_api.relay import Relay
 from openai_api.shortage import too_late
-from openai_api.translation.conversation import Conversation, Notice
+from openai_api.translation.conversation import Conversation, Notice, prefix_of
 from openai_api.translation.events import Event, ToolCallDelta
+from openai_api.upstream.base import Prepared
 from openai_api.usage import CLIENT_GONE, Entry
 
 LONGEST_HEADER = 2_000
@@ -43,6 +44,7 @@ class Exchange:
         self._settled = False
         self._relays: list[Relay] = []
         self._notices: tuple[Notice, ...] = ()
+        self._story: tuple[str, ...] = ()
         self._entry = Entry(
             uid=new_uid(),
             request_id=request_id,
@@ -123,6 +125,7 @@ class Exchange:
         conversation = await self._complete(replace(asked, model=model))
         prepared = upstream.prepare(conversation, roster.models.get(model))
         self._take_note(notices + prepared.notices)
+        prepared = self._weighed(prepared, conversation)
         self._relays = [
             Relay(
                 self._gateway.pool,
@@ -142,6 +145,15 @@ class Exchange:
         if any(True for _ in conversation.remote_media()):
             conversation = await self._fetched(conversation)
         return await self._gateway.signatures.restore(conversation, self._token.owner_id)
+
+    def _weighed(self, prepared: Prepared, conversation: Conversation) -> Prepared:
+        """With what only some settings ask for: most requests need not pay for it."""
+        pool = self._gateway.pool
+        if pool.pacer.counts_tokens:
+            prepared = replace(prepared, tokens=0)
+        if pool.homes is not None:
+            prepared = replace(prepared, prefix=prefix_of(conversation))
+        return prepared
 
     async def _fetched(self, conversation: Conversation) -> Conversation:
         deadline = self._gateway.limits.deadline
@@ -171,7 +183,7 @@ class Exchange:
         finally:
             self._fill_entry()
             self._gateway.usage.end(self._entry)
-            _log(self._entry, self._token, self._notices)
+            _log(self._entry, self._token, self._notices, self._story)
 
     def _fill_entry(self) -> None:
         entry, traces = self._entry, [relay.trace for relay in self._relays]
@@ -181,6 +193,7 @@ class Exchange:
             entry.credential, entry.credential_label = trace.credential_id, trace.credential_label
         asked = [self._since(trace.asked) for trace in traces if trace.asked is not None]
         heard = [self._since(trace.first_token) for trace in traces if trace.first_token is not None]
+        self._story = tuple(line for trace in traces for line in trace.story)
         entry.queue_ms = min(asked, default=entry.total_ms)
         entry.first_token_ms = min(heard, default=None)
         for used in (usage for trace in traces for usage in trace.usages):
@@ -258,7 +271,7 @@ def _request_log() -> FilteringBoundLogger:
     return log
 
 
-def _log(entry: Entry, token: TokenEntry, notices: Sequence[Notice]) -> None:
+def _log(entry: Entry, token: TokenEntry, notices: Sequence[Notice], story: Sequence[str]) -> None:
     _request_log().info(
         "request",
         id=entry.request_id,
@@ -273,5 +286,6 @@ def _log(entry: Entry, token: TokenEntry, notices: Sequence[Notice]) -> None:
         completion_tokens=entry.completion_tokens,
         first_token_ms=entry.first_token_ms,
         total_ms=entry.total_ms,
+        **({"failed": list(story)} if story else {}),
         **({"dropped": _in_header(notices)} if notices else {}),
     )

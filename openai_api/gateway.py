@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -13,11 +15,17 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import close_old_connections, connections
 
-from credentials import store
+from credentials import bell, loading, store
+from credentials.affinity import Homes
 from credentials.health import RestRules
+from credentials.learning import Learned
+from credentials.lines import Strategy
+from credentials.loading import RestsRead
 from credentials.models import PoolVersion
-from credentials.pool import Place, Pool, Rest, pool
+from credentials.permits import Permits
+from credentials.pool import Pool, pool
 from credentials.roster import ModelCard, Roster
+from credentials.selection import Mode, Selection
 from openai_api import signatures, usage
 from openai_api.fetcher import Fetcher
 from openai_api.journal import Journal
@@ -30,6 +38,13 @@ from openai_api.upstream.registry import Registry
 from openai_api.usage import UsageLog
 
 SYNC_SECONDS = 0.5
+RUNG_SECONDS = 0.1
+"""How often the database is asked at most, however often the bell rings."""
+PATIENCE_SECONDS = 3.0
+"""After which a database that says nothing counts as down."""
+TALLY_SECONDS = 5.0
+STALE_SECONDS = 300.0
+"""After which all rests are read again: what has ended meanwhile may have been tidied away."""
 ORPHANS_EVERY = 60.0
 LOOKUP_SECONDS = 2.0
 """How long a request waits for signatures from the database, which may be busy with a backlog, or gone."""
@@ -45,6 +60,14 @@ class Gateway:
     def __init__(self, of_process: Pool) -> None:
         self.pool = of_process
         self.pool.rules = RestRules(cooldown=settings.COOLDOWN_SECONDS, failures=settings.CONSECUTIVE_FAILURES)
+        self.pool.selection = Selection(
+            strategy=Strategy(settings.SELECTION),
+            mode=Mode(settings.CREDENTIAL_MODE),
+            prefer_ai_studio_for_pro=settings.PREFER_AI_STUDIO_FOR_PRO,
+        )
+        self.pool.homes = Homes() if settings.AFFINITY else None
+        # Others may share a database server; a file is shared only by the web processes of this machine.
+        self.pool.is_alone = settings.EMBEDDED and settings.WEB_WORKERS == 1
         self.limits = Limits(
             retries=settings.MAX_RETRIES,
             retry_delay=settings.RETRY_DELAY / 1000,
@@ -55,6 +78,7 @@ class Gateway:
             connect_timeout=settings.CONNECT_TIMEOUT,
             read_timeout=settings.READ_TIMEOUT,
         )
+        self.permits = Permits(of_process.pacer, of_process.waiting.let_one_of_each_look)
         self.registry = Registry(AiStudio(self.client, settings.GOOGLE_GEMINI_BASE_URL))
         self.fetcher = Fetcher(
             allow_private=settings.FETCH_ALLOW_PRIVATE_NETWORKS,
@@ -66,8 +90,9 @@ class Gateway:
         self.shipped = {model.name: ModelCard(**msgspec.structs.asdict(model)) for model in SHIPPED_MODELS}
         # One thread, started before the first request: the only one that speaks to the database on this process's behalf.
         self._database = ThreadPoolExecutor(1, thread_name_prefix="castor-db")
-        self._keeper: asyncio.Task[None] | None = None
-        self._orphans_checked = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._bell = asyncio.Event()
+        self._synced = self._tallied = self._orphans_checked = 0.0
 
     async def open(self) -> None:
         self.client.open()
@@ -75,15 +100,21 @@ class Gateway:
         if settings.ALLOW_ANONYMOUS:
             log.warning("ALLOW_ANONYMOUS is true: whoever reaches this port spends your quota.")
         await self._sync()
-        self._keeper = asyncio.create_task(self._keep(), name="castor-keeper")
+        await self.permits.open()
+        self._tasks = [
+            asyncio.create_task(self._keep(), name="castor-keeper"),
+            asyncio.create_task(bell.listen(self._bell.set), name="castor-bell"),
+        ]
 
     async def close(self) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.permits.close()
         await self.client.close()
         await self.fetcher.close()
         self.usage.close()
+        self._tallied = 0.0  # Nothing may be left unwritten.
         await self._sync()
         await self.in_database(connections.close_all)
         self._database.shutdown()
@@ -96,7 +127,8 @@ class Gateway:
 
     async def _keep(self) -> None:
         while True:
-            await asyncio.sleep(SYNC_SECONDS)
+            await asyncio.sleep(RUNG_SECONDS)
+            await self._next_round()
             try:
                 try:
                     self.usage.rotate()
@@ -105,44 +137,76 @@ class Gateway:
             except Exception:  # Without this loop nothing is learned or saved any more: it must outlive any fault.
                 log.exception("Keeping memory and database in agreement failed; it is tried again.")
 
+    async def _next_round(self) -> None:
+        """Until the bell rings, or the next look is due."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SYNC_SECONDS - RUNG_SECONDS):
+                await self._bell.wait()
+        self._bell.clear()
+
     async def _sync(self) -> None:
         """Write what this process has learned, read what others have changed. A database that is down is tried again."""
+        silence = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._note_outage, "it does not answer")
         try:
             await self._save()
             await self._load()
             await self.in_database(self._import_usage)
         except DatabaseError as error:
-            if self.pool.up_to_date:
-                log.error("The database cannot be used; requests go on from memory.", cause=str(error))
-            self.pool.up_to_date = False
+            self._note_outage(str(error))
             return
+        finally:
+            silence.cancel()
+        self._synced = time.monotonic()
         if not self.pool.up_to_date:
             log.info("The database is back.")
             self.pool.up_to_date = True
 
+    def _note_outage(self, cause: str) -> None:
+        if self.pool.up_to_date:
+            log.error("The database cannot be used; requests go on from memory.", cause=cause)
+        self.pool.up_to_date = False
+
     async def _save(self) -> None:
-        changes, unsaved = self.pool.take_changes(), self.signatures.take_unsaved()
+        tallies = time.monotonic() - self._tallied >= TALLY_SECONDS
+        learned, unsaved = self.pool.take_learned(tallies=tallies), self.signatures.take_unsaved()
         try:
-            if changes:
-                await self.in_database(store.save_changes, changes)
+            if learned.is_urgent or learned.tallies:
+                await self.in_database(store.save, learned)
+            learned = Learned()
             if unsaved:
                 await self.in_database(signatures.save, unsaved)
         except BaseException:  # Whatever it was, and also if we are told to stop: nothing learned may be lost.
-            self.pool.put_back(changes)
+            self.pool.put_back(learned)
             self.signatures.put_back(unsaved)
             raise
+        if tallies:
+            self._tallied = time.monotonic()
 
     async def _load(self) -> None:
-        """Take in the pool if it has changed since it was read last."""
-        loaded = await self.in_database(self._read_pool, self.pool.roster.version, self.pool.loaded)
-        if loaded is not None:
-            self.pool.install(*loaded)
+        """Take in what has changed in the pool since it was read last, and the right to find out which rests are over."""
+        pool, at = self.pool, time.time()
+        is_stale = not pool.loaded or time.monotonic() - self._synced > STALE_SECONDS
+        known = None if is_stale else (pool.roster.version, pool.rests_version)
+        roster, read = await self.in_database(self._read_pool, known)
+        if roster is not None and is_stale and read is not None:
+            pool.install(roster, read.standing, rests_version=read.version)
+            return
+        if roster is not None:
+            pool.renew(roster)
+        if read is not None:
+            pool.take_in(read.rests, version=read.version)
+        if wanted := pool.probes_wanted(at=at):
+            pool.probes_granted(*await self.in_database(store.claim_probes, wanted, at=datetime.fromtimestamp(at, UTC)), at=at)
 
-    def _read_pool(self, version: int, loaded: bool) -> tuple[Roster, dict[Place, Rest]] | None:
-        """In the database's thread."""
-        if loaded and PoolVersion.current() == version:
-            return None
-        return store.load_roster(self.shipped), store.load_rests()
+    def _read_pool(self, known: tuple[int, int] | None) -> tuple[Roster | None, RestsRead | None]:
+        """What is new, in the database's thread; `known`: the versions that have been read."""
+        if known is None:
+            return loading.load_roster(self.shipped), loading.load_rests()
+        number, rests = PoolVersion.current()
+        return (
+            loading.load_roster(self.shipped) if number != known[0] else None,
+            loading.load_rests(since=known[1]) if rests != known[1] else None,
+        )
 
     def _import_usage(self) -> None:
         usage.import_ready(self.usage.journal)
@@ -152,6 +216,8 @@ class Gateway:
 
     async def _look_up_signatures(self, owner: int, call_ids: list[str]) -> dict[signatures.Key, signatures.Kept]:
         """What the database knows; nothing where it cannot say, for which the translation has a stand-in."""
+        if not self.pool.up_to_date:
+            return {}
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
                 return await self.in_database(signatures.look_up, owner, call_ids)

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from msgspec import Struct
 
 from credentials.health import EFFECTS, Outcome
+from credentials.learning import Evidence
 from credentials.pool import Lease, Pool
 from openai_api.errors import GatewayError, UpstreamBroken
 from openai_api.shortage import nothing_free, refused_by_upstream, too_late
@@ -20,9 +21,6 @@ from openai_api.translation.events import CONTENT, Event, Finished, ThoughtDelta
 from openai_api.translation.stops import StopFilter
 from openai_api.upstream.base import Prepared, Upstream, UpstreamRefused
 from openai_api.upstream.refusals import Refusal
-
-PASSING = frozenset({Outcome.UPSTREAM_FAILED, Outcome.THROTTLED, Outcome.UNEXPLAINED})
-"""Outcomes after which the same credential may well serve a moment later; only these count against MAX_RETRIES."""
 
 LONGEST_BACKOFF = 30.0
 
@@ -45,6 +43,8 @@ class Trace(Struct):
     asked: float | None = None
     first_token: float | None = None
     """Of the attempt that answers."""
+    story: tuple[str, ...] = ()
+    """What became of each attempt that failed: `credential: outcome`."""
     usages: tuple[Usage, ...] = ()
     """What each attempt that told has used: Google counts the failed ones too. Complete once the relay is closed."""
 
@@ -74,12 +74,15 @@ class Relay:
         self._clock = clock
         self._tried: frozenset[int] = frozenset()
         self._failures = 0
+        self._unpaid: Refusal | None = None
+        """What failed in passing last: asking again must be paid from the retry budget."""
         self._call: _Call | None = None
         self._held: deque[list[Event]] = deque()
         self._ahead: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Ask until somebody answers. Raises GatewayError when nobody does."""
+        self._pool.guard.begin(self._prepared.model)
         while self._call is None:
             await self._attempt(await self._lease())
 
@@ -114,7 +117,7 @@ class Relay:
         """Ask with one credential. Afterwards `_call` is set, or the next one may be tried; raises what ends the request."""
         seconds = self._time_left()
         if seconds <= 0:
-            self._pool.release(lease)
+            self._pool.release(lease, at=self._clock())
             raise self._too_late()
         self._begin(lease)
         answer = self._upstream.ask(self._prepared, lease.entry, new_call_id=self._new_call_id, seconds=seconds)
@@ -132,7 +135,7 @@ class Relay:
         try:
             await call.close()
         finally:
-            self._pool.release(call.lease)
+            self._pool.release(call.lease, at=self._clock())
             if call.usage is not None:
                 self.trace.usages += (call.usage,)
 
@@ -143,9 +146,9 @@ class Relay:
                 held.append(batch)
             if call.said and self.trace.first_token is None:
                 self.trace.first_token = time.monotonic()
-                self._pool.answered(call.lease)
+                self._pool.answered(call.lease, at=self._clock())
         if call.ended:
-            self._pool.report(call.lease, Outcome.SERVED, at=self._clock())
+            self._served(call)
         return held
 
     async def _read_ahead(self, call: "_Call", goes_on: Callable[[], bool]) -> None:
@@ -162,49 +165,68 @@ class Relay:
             self._report(call.lease, refused.refusal)
             raise UpstreamBroken(f"The answer broke off: {refused.refusal.message}") from refused
         if call.ended:
-            self._pool.report(call.lease, Outcome.SERVED, at=self._clock())
+            self._served(call)
         return batch
+
+    def _served(self, call: "_Call") -> None:
+        used = call.usage.prompt if call.usage is not None else None
+        self._pool.report(call.lease, Outcome.SERVED, at=self._clock(), used=used)
 
     async def _lease(self) -> Lease:
         """The next credential to try, waiting where that helps. Raises QuotaExhausted, NoCredential or ModelNotFound."""
         model, kinds = self._prepared.model, self._upstream.kinds
-        lease = self._pool.lease(model, at=self._clock(), kinds=kinds, tried=self._tried)
+        if self._unpaid is not None:
+            await self._afford_retry(self._unpaid)
+        lease = self._next(model, kinds)
         if lease is not None:
             return lease
         try:
             return await self._lease_in_turn(model, kinds)
         finally:
-            self._pool.pass_on(model)  # What ended our waiting may end that of others.
+            self._pool.waiting.pass_on(model)  # What ended our waiting may end that of others.
 
     async def _lease_in_turn(self, model: str, kinds: frozenset[str]) -> Lease:
         woken = False
         while True:
-            lease = self._pool.lease(model, at=self._clock(), kinds=kinds, tried=self._tried)
+            lease = self._next(model, kinds)
             if lease is not None:
                 return lease
             if self._pool.is_busy(model, at=self._clock(), kinds=kinds, tried=self._tried):
                 woken = await self._turn(model, kinds, again=woken)
-            elif self._tried and self._failures and self._may_try_again(model, kinds):
+            elif self._tried and self._failures and self._pool.may_serve(model, kinds=kinds):
                 # Only those are left that failed in passing: one of them again, after a pause.
                 await self._in_time(asyncio.sleep(self._backoff()))
                 self._tried = frozenset()
             else:
                 raise nothing_free(self._pool, model, kinds=kinds, at=self._clock())
 
-    def _may_try_again(self, model: str, kinds: frozenset[str]) -> bool:
-        at = self._clock()
-        return self._pool.has_free(model, at=at, kinds=kinds) or self._pool.is_busy(model, at=at, kinds=kinds)
+    def _next(self, model: str, kinds: frozenset[str]) -> Lease | None:
+        prepared = self._prepared
+        return self._pool.lease(
+            model, at=self._clock(), kinds=kinds, tried=self._tried, tokens=prepared.tokens, prefix=prepared.prefix
+        )
+
+    async def _afford_retry(self, last: Refusal) -> None:
+        """Take a retry from the budget, waiting for one while others may still be answered. Raises what failed last."""
+        guard, model = self._pool.guard, self._prepared.model
+        while not guard.may_retry(model):
+            self._failures += 1
+            if guard.is_shared(model) or self._failures > self._limits.retries:
+                raise refused_by_upstream(last)
+            await self._in_time(asyncio.sleep(self._backoff()))
+        guard.retry(model)
+        self._unpaid = None
 
     async def _turn(self, model: str, kinds: frozenset[str], *, again: bool) -> bool:
         """Wait for a call to end (True), or for the next credential whose rest does (False)."""
         at = self._clock()
         rest = self._pool.next_return(model, at=at, kinds=kinds, tried=self._tried) - at
         if rest >= self._time_left():
-            await self._in_time(self._pool.turn(model, again=again))
+            await self._in_time(self._pool.waiting.turn(model, again=again))
             return True
         try:
             async with asyncio.timeout(rest):
-                await self._pool.turn(model, again=again)
+                await self._pool.waiting.turn(model, again=again)
         except TimeoutError:
             return False
         return True
@@ -224,14 +246,27 @@ class Relay:
         if refusal.outcome is Outcome.MODEL_ABSENT and lease.entry.lacks(self._prepared.model):
             # Its listing had said so: nothing was learned, and asking the others would only spend calls on a made-up name.
             raise refused_by_upstream(refusal)
-        self._report(lease, refusal)
+        is_out = self._report(lease, refusal)
         self._tried |= {lease.entry.id}
-        self._failures += refusal.outcome in PASSING
+        if not is_out:  # Otherwise nobody asks it again for a while: going on costs the upstream next to nothing.
+            self._failures += 1
+            self._unpaid = refusal
         if not EFFECTS[refusal.outcome].another_may_help or self._failures > self._limits.retries:
             raise refused_by_upstream(refusal)
 
-    def _report(self, lease: Lease, refusal: Refusal) -> None:
-        self._pool.report(lease, refusal.outcome, at=self._clock(), asked_for=refusal.retry_after, detail=refusal.message)
+    def _report(self, lease: Lease, refusal: Refusal) -> bool:
+        """Returns whether the credential is out of the way now."""
+        self.trace.story += (f"{lease.entry.label}: {refusal.outcome}",)
+        evidence = Evidence(
+            asked_for=refusal.retry_after,
+            detail=refusal.message,
+            project=refusal.project,
+            quota=refusal.quota,
+            quota_value=refusal.quota_value,
+            status=refusal.status,
+            unknown=refusal.unknown,
+        )
+        return self._pool.report(lease, refusal.outcome, at=self._clock(), evidence=evidence)
 
     def _backoff(self) -> float:
         """Seconds: exponential, with jitter so that many requests do not come back together."""

@@ -13,7 +13,16 @@ from openai_api.errors import (
 )
 from openai_api.upstream.refusals import Refusal
 
-QUOTA = frozenset({Reason.DAY_QUOTA, Reason.MINUTE_QUOTA, Reason.NOT_ENTITLED, Reason.OUT_OF_CREDIT})
+QUOTA = frozenset(
+    {
+        Reason.DAY_QUOTA,
+        Reason.MINUTE_QUOTA,
+        Reason.NOT_ENTITLED,
+        Reason.SPEND_LIMIT,
+        Reason.OUT_OF_CREDIT,
+        Reason.THROTTLED,
+    }
+)
 
 
 def nothing_free(pool: Pool, model: str, *, kinds: frozenset[str], at: float) -> GatewayError:
@@ -21,6 +30,10 @@ def nothing_free(pool: Pool, model: str, *, kinds: frozenset[str], at: float) ->
     if not pool.loaded:
         return NoCredential("Castor is starting: its pool is not loaded yet. Try again in a moment.", retry_after=1)
     if not pool.serves(model, kinds=kinds):
+        if any(entry.kind in kinds for entry in pool.roster.entries):
+            return NoCredential(
+                "CREDENTIAL_MODE is 'disabled', which leaves AI Studio keys out, and this Castor has nothing else."
+            )
         return NoCredential("This Castor has no Gemini API key yet. An admin can add one at /admin/ under 'Gemini API keys'.")
     if pool.absent(model, kinds=kinds):
         return ModelNotFound(f"The model '{model}' does not exist, or none of this Castor's credentials may use it.")
@@ -52,11 +65,9 @@ def too_late(deadline: float) -> GatewayError:
 
 
 def _all_rest(pool: Pool, model: str, kinds: frozenset[str], *, retry_after: float) -> GatewayError:
-    rests = [rest for rest in pool.rests_for(model, kinds=kinds) if rest.state is State.RATE_LIMITED]
-    reasons = sorted({rest.reason.label for rest in rests})
-    message = (
-        f"Every credential that serves '{model}' is resting ({', '.join(reasons)}). The first is back in {retry_after:.0f} s."
-    )
-    if any(rest.reason in QUOTA for rest in rests):
+    rests = {rest.reason for rest in pool.rests_for(model, kinds=kinds) if rest.state is State.RATE_LIMITED}
+    reasons = ", ".join(sorted(reason.label for reason in rests)) or "a quota limit is reached"
+    message = f"Every credential that serves '{model}' is resting ({reasons}). The first is back in {retry_after:.0f} s."
+    if rests & QUOTA or not rests:
         return QuotaExhausted(message, retry_after=retry_after)
     return UpstreamUnavailable(message, retry_after=retry_after)

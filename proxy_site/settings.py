@@ -131,6 +131,12 @@ TIMEOUT = env.number("TIMEOUT", 600, least=1)
 COOLDOWN_SECONDS = env.number("COOLDOWN_SECONDS", 60, least=1)
 RECHECK_INTERVAL_SECONDS = env.number("RECHECK_INTERVAL_SECONDS", 300, least=10)
 CONSECUTIVE_FAILURES = env.whole("CONSECUTIVE_FAILURES", 3, least=1)
+HISTORY_DAYS = env.number("HISTORY_DAYS", 30, least=1)
+SELECTION = env.one_of("SELECTION", "round_robin", ("round_robin", "least_in_flight", "fill_first"))
+CREDENTIAL_MODE = env.one_of("CREDENTIAL_MODE", "fallback", ("fallback", "combined", "disabled"))
+PREFER_AI_STUDIO_FOR_PRO = env.flag("PREFER_AI_STUDIO_FOR_PRO", False)
+AFFINITY = env.flag("AFFINITY", False)
+PACING = env.one_of("PACING", "declared", ("off", "declared", "learned"))
 
 _NUMBERED_KEY = re.compile(r"GEMINI_API_KEY_\d+")
 GEMINI_API_KEYS = [

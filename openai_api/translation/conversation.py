@@ -5,11 +5,14 @@ knows a wire format. A value of None, or an empty tuple, means that the caller s
 """
 
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+_encode = msgspec.json.Encoder().encode
 Schema = dict[str, Any]
 """A JSON Schema as the caller wrote it."""
 
@@ -165,3 +168,9 @@ class Notice(Struct, frozen=True):
 
     field: str
     reason: str
+
+
+def prefix_of(conversation: Conversation) -> int:
+    """64 bits that stand for how the conversation begins: instructions, tools and first message, which later requests repeat."""
+    begins = (conversation.system, conversation.tools, conversation.turns[:1])
+    return int.from_bytes(blake2b(_encode(begins), digest_size=8).digest())

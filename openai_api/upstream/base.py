@@ -22,6 +22,10 @@ class Prepared(Struct, frozen=True):
     names: dict[str, str] = {}
     """Tool names that the upstream would refuse: as sent → as the caller wrote them."""
     single_call: bool = False
+    tokens: int = 0
+    """An estimate of its input, where tokens are paced."""
+    prefix: int | None = None
+    """Stands for the beginning of the conversation, where that decides who is asked."""
 
 
 class UpstreamRefused(Exception):

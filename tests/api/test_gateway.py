@@ -7,11 +7,12 @@ from django.db import OperationalError
 from django.http import HttpRequest
 from rest_framework.exceptions import APIException
 
-from credentials import authentication
+from credentials import authentication, store
 from credentials.health import Outcome
 from credentials.pool import Pool
 from credentials.roster import Roster
 from openai_api import gateway as module
+from openai_api import signatures
 from openai_api.gateway import Gateway
 from tests.credentials.pools import FLASH, key, lease
 
@@ -23,9 +24,10 @@ class Database:
         self.outcomes = outcomes
         self.asked = []
 
-    async def __call__(self, function, *args):
+    async def __call__(self, function, *args, **kwargs):
         self.asked.append(function.__name__)
-        outcome = self.outcomes.get(function.__name__)
+        named = self.outcomes.get(f"{function.__module__}.{function.__name__}")
+        outcome = self.outcomes.get(function.__name__, (None, None) if function.__name__ == "_read_pool" else named)
         if isinstance(outcome, BaseException):
             raise outcome
         return await outcome() if callable(outcome) else outcome
@@ -44,12 +46,12 @@ def learn_something(gateway):
 
 
 @pytest.mark.parametrize("fault", [OperationalError("gone"), ValueError("a fault of ours"), asyncio.CancelledError()])
-@pytest.mark.parametrize("place", ["save_changes", "save"])
+@pytest.mark.parametrize("place", [store, signatures])
 async def test_what_could_not_be_saved_is_tried_again_whatever_went_wrong(gateway, place, fault):
     learn_something(gateway)
-    gateway.in_database = Database(**{place: fault})
+    gateway.in_database = Database(**{f"{place.__name__}.save": fault})
     await asyncio.gather(gateway._sync(), return_exceptions=True)
-    assert len(gateway.pool.take_changes()) == 1
+    assert len(gateway.pool.take_learned().changes) == (place is store)
     assert len(gateway.signatures.take_unsaved()) == 1
 
 
@@ -57,23 +59,24 @@ async def test_what_has_been_saved_is_not_saved_again_because_something_else_wen
     learn_something(gateway)
     gateway.in_database = Database(_read_pool=OperationalError("gone"))
     await gateway._sync()
-    assert gateway.pool.take_changes() == []
+    assert gateway.pool.take_learned().changes == []
 
 
 @pytest.mark.parametrize("fault", [OperationalError("locked"), OSError("unreadable")])
 async def test_usage_that_cannot_be_imported_keeps_no_roster_from_being_read(gateway, fault):
     learn_something(gateway)
     roster = Roster(version=7, entries=(key(1), key(2)))
-    gateway.in_database = Database(_read_pool=(roster, {}), _import_usage=fault)
+    gateway.in_database = Database(_read_pool=(roster, None), _import_usage=fault)
     await asyncio.gather(gateway._sync(), return_exceptions=True)
     assert gateway.pool.roster.version == 7
-    assert gateway.pool.take_changes() == []
+    assert gateway.pool.take_learned().changes == []
 
 
 async def test_a_journal_that_cannot_turn_keeps_no_roster_from_being_read(gateway, monkeypatch):
     monkeypatch.setattr(module, "SYNC_SECONDS", 0)
+    monkeypatch.setattr(module, "RUNG_SECONDS", 0)
     monkeypatch.setattr(gateway.usage, "rotate", lambda: 1 / 0)
-    gateway.in_database = Database(_read_pool=(Roster(version=7), {}))
+    gateway.in_database = Database(_read_pool=(Roster(version=7), None))
     keeper = asyncio.create_task(gateway._keep())
     for _ in range(20):
         await asyncio.sleep(0)

@@ -4,6 +4,7 @@ import time
 import pytest
 
 from credentials.health import Outcome, Reason
+from credentials.learning import Evidence
 from credentials.roster import Roster
 from openai_api.errors import (
     DeadlineExceeded,
@@ -65,7 +66,7 @@ async def test_the_requests_own_fault_is_told_at_once_and_blames_nobody(whole):
         await read_all(relay_of(pool, upstream, whole=whole))
     assert caught.value.status == 400
     assert upstream.asked == [1]
-    assert pool.rests == {}
+    assert pool.rests.by_place == {}
 
 
 async def test_a_stream_that_breaks_off_after_its_first_token_is_never_restarted():
@@ -74,7 +75,7 @@ async def test_a_stream_that_breaks_off_after_its_first_token_is_never_restarted
     with pytest.raises(UpstreamBroken):
         await read_all(relay_of(pool, upstream))
     assert upstream.asked == [1]
-    assert pool.rests["key:1", FLASH].strikes == 1
+    assert pool.rests.by_place["key:1", FLASH].strikes == 1
     assert pool.in_flight == {}
 
 
@@ -133,7 +134,7 @@ async def test_what_the_caller_is_told_when_the_last_credential_is_gone(outcome,
     pool = pool_of(key(1))
     with pytest.raises(error):
         await read_all(relay_of(pool, ScriptedUpstream([refusal(outcome, status=status, retry_after=7)])))
-    assert [rest.reason for rest in pool.rests.values()] == [reason]
+    assert [rest.reason for rest in pool.rests.by_place.values()] == [reason]
     upstream = ScriptedUpstream()
     with pytest.raises(error):
         await read_all(relay_of(pool, upstream))
@@ -145,7 +146,7 @@ async def test_a_model_that_no_listing_names_is_asked_of_one_credential_only():
     upstream = ScriptedUpstream([refusal(Outcome.MODEL_ABSENT, status=404)])
     with pytest.raises(ModelNotFound):
         await read_all(relay_of(pool, upstream))
-    assert (len(upstream.asked), pool.rests, pool.in_flight) == (1, {}, {})
+    assert (len(upstream.asked), pool.rests.by_place, pool.in_flight) == (1, {}, {})
 
 
 async def test_the_caller_is_told_when_to_come_back():
@@ -176,7 +177,7 @@ async def test_the_deadline_holds_before_the_first_token_and_after_it():
     for script in ([SILENCE], [GOOD[0], SILENCE]):
         with pytest.raises(DeadlineExceeded):
             await read_all(relay_of(pool, ScriptedUpstream(script), deadline=0.02))
-        assert (pool.in_flight, pool.rests) == ({}, {})
+        assert (pool.in_flight, pool.rests.by_place) == ({}, {})
 
 
 async def test_a_caller_who_leaves_closes_the_call_and_gives_the_credential_back():
@@ -186,7 +187,7 @@ async def test_a_caller_who_leaves_closes_the_call_and_gives_the_credential_back
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert (upstream.closed, pool.in_flight, pool.rests) == (1, {}, {})
+    assert (upstream.closed, pool.in_flight, pool.rests.by_place) == (1, {}, {})
 
 
 @BOTH
@@ -234,7 +235,7 @@ async def test_a_request_that_waits_for_a_busy_credential_takes_one_whose_rest_e
     pool = pool_of(key(1, max_concurrent=1), key(2))
     held = pool.lease(FLASH, at=time.time(), kinds=KEYS)
     resting = pool.lease(FLASH, at=time.time(), kinds=KEYS)
-    pool.report(resting, Outcome.MINUTE_QUOTA, at=time.time(), asked_for=0.05)
+    pool.report(resting, Outcome.MINUTE_QUOTA, at=time.time(), evidence=Evidence(asked_for=0.05))
     upstream = ScriptedUpstream(GOOD)
     assert await asyncio.wait_for(read_all(relay_of(pool, upstream)), 5) == ANSWER
     assert (upstream.asked, held.open) == ([2], True)
@@ -253,7 +254,7 @@ async def test_a_passing_fault_is_retried_though_others_have_taken_the_place_mea
     upstream = Crowded([refusal(Outcome.UPSTREAM_FAILED)], [refusal(Outcome.DAY_QUOTA, status=429)], GOOD)
     unlucky = asyncio.create_task(read_all(relay_of(pool, upstream)))
     await asyncio.sleep(0.01)
-    pool.release(others[0])
+    pool.release(others[0], at=time.time())
     assert await asyncio.wait_for(unlucky, 5) == ANSWER
     assert upstream.asked == [1, 2, 1]
 
@@ -262,7 +263,7 @@ async def test_a_passing_fault_is_retried_though_others_have_taken_the_place_mea
 async def test_the_first_token_after_a_rest_lets_the_next_request_through(whole):
     pool = pool_of(key(1))
     spent = pool.lease(FLASH, at=time.time() - 100, kinds=KEYS)
-    pool.report(spent, Outcome.MINUTE_QUOTA, at=time.time() - 100, asked_for=10)
+    pool.report(spent, Outcome.MINUTE_QUOTA, at=time.time() - 100, evidence=Evidence(asked_for=10))
     probe = relay_of(pool, ScriptedUpstream([GOOD[0], SILENCE]), whole=whole)
     opening = asyncio.create_task(probe.open())
     await asyncio.sleep(0.001)

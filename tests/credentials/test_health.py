@@ -25,9 +25,10 @@ def test_a_day_quota_begins_anew_at_midnight_in_california(now, midnight):
     assert next_pacific_midnight(utc(now)) == utc(midnight)
 
 
-def test_googles_delay_is_ignored_for_a_day_quota():
+def test_a_day_quota_rests_until_midnight_unless_its_end_is_told_reliably():
     at = utc("2026-12-01 12:00")
-    assert rest_until(Outcome.DAY_QUOTA, at=at, strikes=1, asked_for=3) == utc("2026-12-02 08:00")
+    assert rest_until(Outcome.DAY_QUOTA, at=at, strikes=1, asked_for=None) == utc("2026-12-02 08:00")
+    assert rest_until(Outcome.DAY_QUOTA, at=at, strikes=1, asked_for=3600) == utc("2026-12-01 13:00")
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,9 @@ def test_googles_delay_is_ignored_for_a_day_quota():
         (Outcome.MINUTE_QUOTA, 1, 3000, 3000),
         (Outcome.NOT_ENTITLED, 1, None, 86_400),
         (Outcome.OUT_OF_CREDIT, 1, None, 21_600),
+        (Outcome.SPEND_LIMIT, 1, None, 600),
+        (Outcome.THROTTLED, 2, None, None),
+        (Outcome.THROTTLED, 3, 90, 90),
         (Outcome.MODEL_ABSENT, 1, None, 21_600),
         (Outcome.UNEXPLAINED, 1, None, 15),
         (Outcome.UPSTREAM_FAILED, 2, None, None),

@@ -4,10 +4,13 @@ import pytest
 from django.db import connection
 from django.utils.timezone import now
 
-from credentials import store
+from credentials import loading, store
 from credentials.health import Outcome, Reason, State
 from credentials.models import ApiKey, ClientToken, Credential, KeyHealth, ModelAlias, PoolVersion, ServedModel
-from credentials.pool import FOREVER, Change, Pool, Rest
+from credentials.learning import Change, Evidence, Learned
+from credentials.pool import Pool
+from credentials.rests import FOREVER, Rest
+from credentials.roster import ModelCard
 from tests.credentials.pools import FLASH, KEYS, PRO
 
 pytestmark = pytest.mark.django_db
@@ -21,21 +24,22 @@ def add_key(secret="test-key-one-of-many", **fields) -> ApiKey:
 
 def loaded_pool() -> Pool:
     pool = Pool()
-    pool.install(store.load_roster({}), store.load_rests())
+    read = loading.load_rests()
+    pool.install(loading.load_roster({}), read.standing, rests_version=read.version)
     return pool
 
 
 def report(pool: Pool, outcome: Outcome, model=FLASH, **details) -> None:
     at = now().timestamp()
-    pool.report(pool.lease(model, at=at, kinds=KEYS), outcome, at=at, **details)
-    store.save_changes(pool.take_changes())
+    pool.report(pool.lease(model, at=at, kinds=KEYS), outcome, at=at, evidence=Evidence(**details))
+    store.save(pool.take_learned())
 
 
 def test_the_roster_holds_what_the_tables_hold():
     key = add_key(label="main", project="p-1", weight=2, priority=3, max_concurrent=7)
     add_key("test-key-disabled-one", enabled=False)
     ServedModel.objects.create(credential=key, name=FLASH, input_limit=10, output_limit=5, methods=["generateContent"])
-    roster = store.load_roster({})
+    roster = loading.load_roster({})
     (entry,) = roster.entries
     assert (entry.label, entry.secret, entry.group) == ("main", "test-key-one-of-many", "project:p-1")
     assert (entry.weight, entry.priority, entry.max_concurrent, entry.models) == (2, 3, 7, frozenset({FLASH}))
@@ -44,22 +48,22 @@ def test_the_roster_holds_what_the_tables_hold():
 
 def test_a_roster_never_shows_a_secret_when_printed():
     add_key()
-    assert "test-key-one-of-many" not in repr(store.load_roster({}))
+    assert "test-key-one-of-many" not in repr(loading.load_roster({}))
 
 
 def test_the_shipped_models_stand_in_until_a_credential_has_been_listed():
     add_key()
-    card = store.ModelCard(FLASH)
-    assert store.load_roster({FLASH: card}).models == {FLASH: card}
+    card = ModelCard(FLASH)
+    assert loading.load_roster({FLASH: card}).models == {FLASH: card}
 
 
 def test_a_token_is_found_by_its_plain_text_alone(owner):
     token, plain = ClientToken.issue(owner, allowed_models=["gemini-*-flash"])
-    entry = store.load_roster({}).token(plain)
+    entry = loading.load_roster({}).token(plain)
     assert entry.id == token.pk
     assert entry.may_use(FLASH)
     assert not entry.may_use(PRO)
-    assert store.load_roster({}).token(plain + "x") is None
+    assert loading.load_roster({}).token(plain + "x") is None
 
 
 @pytest.mark.parametrize("ended", ["revoked", "owner left"])
@@ -70,7 +74,7 @@ def test_a_token_that_was_taken_away_is_still_recognised_as_such(owner, ended):
     else:
         owner.is_active = False
         owner.save()
-    assert store.load_roster({}).token(plain).revoked
+    assert loading.load_roster({}).token(plain).revoked
 
 
 def test_the_most_specific_alias_wins_and_a_real_model_is_never_hidden():
@@ -79,7 +83,7 @@ def test_the_most_specific_alias_wins_and_a_real_model_is_never_hidden():
     ModelAlias.objects.create(pattern="gpt-4o*", target="b")
     ModelAlias.objects.create(pattern="gpt-4o-mini", target="c")
     ModelAlias.objects.create(pattern="gemini-*", target="d")
-    roster = store.load_roster({FLASH: store.ModelCard(FLASH)})
+    roster = loading.load_roster({FLASH: ModelCard(FLASH)})
     asked = ("gpt-5", "gpt-4o-2024", "gpt-4o-mini", FLASH, "models/gpt-5", f"google/{FLASH}", "other")
     assert [roster.resolve(name) for name in asked] == ["a", "b", "c", FLASH, "a", FLASH, "other"]
 
@@ -90,7 +94,7 @@ def test_a_rest_survives_a_restart():
     pool = loaded_pool()
     assert pool.lease(FLASH, at=now().timestamp(), kinds=KEYS) is None
     assert pool.lease(PRO, at=now().timestamp(), kinds=KEYS) is not None
-    assert KeyHealth.objects.get().detail == "20 a day"
+    assert KeyHealth.objects.standing().get().detail == "20 a day"
 
 
 def test_a_rest_of_a_project_is_shared_by_its_keys_after_a_restart():
@@ -106,8 +110,8 @@ def test_success_after_a_rest_forgets_it_in_the_database_too():
     report(pool, Outcome.MINUTE_QUOTA, asked_for=10)
     later = now().timestamp() + 11
     pool.report(pool.lease(FLASH, at=later, kinds=KEYS), Outcome.SERVED, at=later)
-    store.save_changes(pool.take_changes())
-    assert not KeyHealth.objects.exists()
+    store.save(pool.take_learned())
+    assert not KeyHealth.objects.standing().exists()
 
 
 def test_a_dead_key_is_shown_as_invalid_with_its_reason():
@@ -115,7 +119,7 @@ def test_a_dead_key_is_shown_as_invalid_with_its_reason():
     report(loaded_pool(), Outcome.KEY_LEAKED, detail="Your API key was reported as leaked.")
     key.refresh_from_db()
     assert (key.state, key.reason, key.until) == (State.INVALID, Reason.KEY_LEAKED, None)
-    assert loaded_pool().rests[f"key:{key.pk}", ""].until == FOREVER
+    assert loaded_pool().rests.by_place[f"key:{key.pk}", ""].until == FOREVER
 
 
 def test_a_key_is_shown_as_resting_once_nothing_that_it_serves_is_free():
@@ -144,15 +148,15 @@ def test_the_keys_of_a_project_are_shown_resting_together():
 def test_checking_a_dead_key_again_leaves_the_day_on_which_it_died():
     key = add_key()
     store.record_check(key.pk, Outcome.KEY_REJECTED, detail="first")
-    since = KeyHealth.objects.get().since
+    since = KeyHealth.objects.standing().get().since
     store.record_check(key.pk, Outcome.KEY_REJECTED, detail="second")
-    assert (KeyHealth.objects.get().since, KeyHealth.objects.get().detail) == (since, "second")
+    assert (KeyHealth.objects.standing().get().since, KeyHealth.objects.standing().get().detail) == (since, "second")
 
 
 def test_failures_that_have_not_led_to_a_rest_are_not_written_down():
     add_key()
     report(loaded_pool(), Outcome.UPSTREAM_FAILED)
-    assert not KeyHealth.objects.exists()
+    assert not KeyHealth.objects.standing().exists()
 
 
 def test_a_check_that_succeeds_revives_a_dead_key_and_leaves_its_quotas_alone():
@@ -164,7 +168,7 @@ def test_a_check_that_succeeds_revives_a_dead_key_and_leaves_its_quotas_alone():
     key.refresh_from_db()
     assert key.state == State.AVAILABLE
     assert key.checked_at is not None
-    assert [row.reason for row in KeyHealth.objects.all()] == [Reason.DAY_QUOTA]
+    assert [row.reason for row in KeyHealth.objects.standing()] == [Reason.DAY_QUOTA]
 
 
 def test_a_check_that_google_does_not_answer_says_nothing_about_the_key():
@@ -205,13 +209,13 @@ def test_what_was_learned_about_a_key_that_is_gone_meanwhile_holds_nothing_up():
     for _ in range(2):
         pool.report(pool.lease(FLASH, at=at, kinds=KEYS), Outcome.DAY_QUOTA, at=at)
     gone.delete()
-    store.save_changes(pool.take_changes())
+    store.save(pool.take_learned())
     connection.check_constraints()
-    assert [row.credential_id for row in KeyHealth.objects.all()] == [stays.pk]
+    assert [row.credential_id for row in KeyHealth.objects.standing()] == [stays.pk]
 
 
 def test_a_trouble_that_lasts_for_weeks_can_still_be_written_down():
     key = add_key()
     rest = Rest(State.RATE_LIMITED, Reason.REPEATED_FAILURES, now().timestamp() + 60, now().timestamp(), strikes=40_000)
-    store.save_changes([Change((f"key:{key.pk}", FLASH), key.pk, rest)])
-    assert KeyHealth.objects.get().reason == Reason.REPEATED_FAILURES
+    store.save(Learned(changes=[Change((f"key:{key.pk}", FLASH), key.pk, rest)]))
+    assert KeyHealth.objects.standing().get().reason == Reason.REPEATED_FAILURES

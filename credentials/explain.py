@@ -1,0 +1,72 @@
+"""Why the pool would choose as it does: who would be asked for a model, in which order, and why each other one is skipped."""
+
+from msgspec import Struct
+
+from credentials.health import State
+from credentials.lines import Line
+from credentials.loading import load_rests, load_roster
+from credentials.pool import Pool
+from credentials.roster import Entry
+from credentials.selection import KEYS
+
+
+class Candidate(Struct, frozen=True):
+    """`rank` 1 would be asked first; 0: it would not be asked. `why` is in an admin's words, empty where all is well."""
+
+    entry: Entry
+    rank: int
+    why: str = ""
+    until: float | None = None
+    """When what stands in its way ends by itself."""
+    last_resort: bool = False
+    """It rests for a passing fault, or is only suspected: it would be asked after all others."""
+
+
+def snapshot() -> Pool:
+    """The pool as the database knows it, for whoever is no web process. Calls in flight are not known to it."""
+    pool = Pool()
+    read = load_rests()
+    pool.install(load_roster({}), read.standing, rests_version=read.version)
+    return pool
+
+
+def explain(pool: Pool, model: str, *, kinds: frozenset[str] | None = None, at: float) -> list[Candidate]:
+    """All credentials of these kinds (None: of any), those that would be asked first."""
+    model = pool.roster.resolve(model)
+    line = pool.line(model, kinds=kinds)
+    chosen = [_judged(pool, entry, model, at) for tier in line.tiers for entry in tier]
+    free = [candidate for candidate in chosen if not candidate.why]
+    resorts = sorted((candidate for candidate in chosen if candidate.last_resort), key=lambda candidate: candidate.until or at)
+    ranked = [
+        Candidate(found.entry, rank, found.why, found.until, found.last_resort)
+        for rank, found in enumerate((*free, *resorts), start=1)
+    ]
+    skipped = [candidate for candidate in chosen if candidate.why and not candidate.last_resort]
+    return [*ranked, *skipped, *_left_out(pool, line, model, kinds)]
+
+
+def _judged(pool: Pool, entry: Entry, model: str, at: float) -> Candidate:
+    block = pool.block(entry, model, at)
+    if block is None:
+        return Candidate(entry, 0)
+    rests = [rest for rest in pool.rests.of(entry, model) if rest.is_in_force(at)]
+    resting = max(rests, key=lambda rest: rest.until or at, default=None)
+    if resting is not None:
+        until = None if resting.state is State.INVALID else resting.until
+        return Candidate(entry, 0, resting.reason.label, until, last_resort=block.soft and not block.busy)
+    if not block.until:
+        return Candidate(entry, 0, "has as many calls in flight as it may, or one that finds out whether its rest is over")
+    if block.soft:
+        return Candidate(entry, 0, "its rest is over; another process finds out whether it serves", last_resort=True)
+    return Candidate(entry, 0, "a quota limit is reached", block.until)
+
+
+def _left_out(pool: Pool, line: Line, model: str, kinds: frozenset[str] | None) -> list[Candidate]:
+    entries = (entry for entry in pool.roster.entries if entry.id not in line and (kinds is None or entry.kind in kinds))
+    return [Candidate(entry, 0, _why_left_out(entry, model)) for entry in entries]
+
+
+def _why_left_out(entry: Entry, model: str) -> str:
+    if entry.lacks(model):
+        return "does not list the model"
+    return "CREDENTIAL_MODE leaves keys out" if entry.kind in KEYS else "is not asked for this model"

@@ -1,0 +1,179 @@
+"""Reads the pool from the database into the values that requests work with. Synchronous; requests never come here."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.db.models import TextField
+from django.db.models.functions import Cast
+from msgspec import Struct
+
+from credentials.crypto import decrypt
+from credentials.health import Reason, State
+from credentials.models import (
+    ClientToken,
+    Credential,
+    KeyHealth,
+    ModelAlias,
+    PoolVersion,
+    ProjectSource,
+    QuotaLimit,
+    ServedModel,
+)
+from credentials.pacing import Limit
+from credentials.rests import FOREVER, Place, Rest
+from credentials.roster import Entry, ModelCard, Roster, TokenEntry
+
+_decrypted = lru_cache(maxsize=50_000)(decrypt)
+
+
+class RestsRead(Struct, frozen=True):
+    """`version` is PoolVersion's number of rests when they were read; None at a place: all is well there again."""
+
+    version: int
+    rests: dict[Place, Rest | None]
+
+    @property
+    def standing(self) -> dict[Place, Rest]:
+        return {place: rest for place, rest in self.rests.items() if rest is not None}
+
+
+def load_roster(shipped: Mapping[str, ModelCard]) -> Roster:
+    """Read the whole pool. `shipped` is the list of models to go by until some credential has been listed."""
+    version, _ = PoolVersion.current()  # Read first: what changes during the load is loaded again.
+    listed = _listed_models()
+    exact, patterns = _aliases()
+    return Roster(
+        version=version,
+        entries=tuple(_entry(row, listed.get(row["id"])) for row in _credential_rows()),
+        tokens={token.digest: token for token in map(_token_entry, ClientToken.objects.select_related("owner"))},
+        aliases=exact,
+        alias_patterns=patterns,
+        models=_model_cards() or dict(shipped),
+        limits=tuple(map(_limit, _limits_in_use())),
+    )
+
+
+def load_rests(since: int = 0) -> RestsRead:
+    """What is wrong, or what has changed since a version that was read before."""
+    _, version = PoolVersion.current()
+    rows = KeyHealth.objects.filter(version__gt=since) if since else KeyHealth.objects.standing()
+    return RestsRead(version, {place_of(row): _rest_of(row) for row in rows.iterator(chunk_size=2_000)})
+
+
+def place_of(row: KeyHealth) -> Place:
+    return (f"project:{row.project}" if row.project else f"key:{row.credential_id}"), row.model
+
+
+def group_of(project: str, credential_id: int) -> str:
+    """The name of the quota group."""
+    return f"project:{project}" if project else f"key:{credential_id}"
+
+
+def _rest_of(row: KeyHealth) -> Rest | None:
+    if not row.reason:
+        return None
+    return Rest(
+        state=State(row.state),
+        reason=Reason(row.reason),
+        until=_seconds(row.until) or FOREVER,
+        since=row.since.timestamp(),
+        strikes=row.strikes,
+        detail=row.detail,
+        probe_until=_seconds(row.probe_until) or 0.0,
+    )
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return moment.timestamp() if moment is not None else None
+
+
+def _credential_rows() -> Iterable[dict[str, Any]]:
+    # Not through the model: decrypting is what costs, and only secrets that have changed need it.
+    fields = ("id", "kind", "label", "masked", "project", "project_source", "priority", "weight", "max_concurrent")
+    rows = Credential.objects.enabled().order_by("-priority", "id").annotate(sealed=Cast("secret", TextField()))
+    return rows.values(*fields, "sealed").iterator(chunk_size=2_000)
+
+
+def _entry(row: dict[str, Any], models: frozenset[str] | None) -> Entry:
+    return Entry(
+        id=row["id"],
+        kind=row["kind"],
+        label=row["label"] or row["masked"],
+        secret=_decrypted(row["sealed"]),
+        group=group_of(row["project"], row["id"]),
+        project_is_typed=bool(row["project"]) and row["project_source"] != ProjectSource.LEARNED,
+        priority=row["priority"],
+        weight=max(row["weight"], 1),
+        max_concurrent=row["max_concurrent"] or settings.MAX_CONCURRENT,
+        models=models,
+    )
+
+
+def _token_entry(token: ClientToken) -> TokenEntry:
+    return TokenEntry(
+        id=token.pk,
+        owner_id=token.owner_id,
+        digest=token.digest,
+        label=token.label,
+        prefix=token.prefix,
+        allowed=tuple(token.allowed_models),
+        expires_at=_seconds(token.expires_at),
+        revoked=token.revoked_at is not None or not token.owner.is_active,
+    )
+
+
+def _aliases() -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    pairs = list(ModelAlias.objects.filter(enabled=True).values_list("pattern", "target"))
+    patterns = [pair for pair in pairs if "*" in pair[0]]
+    # The longer a pattern's fixed text, the more specific it is.
+    patterns.sort(key=lambda pair: (-len(pair[0].replace("*", "")), pair[0]))
+    return {pattern: target for pattern, target in pairs if "*" not in pattern}, tuple(patterns)
+
+
+def _limits_in_use() -> Iterable[QuotaLimit]:
+    match settings.PACING:
+        case "off":
+            return ()
+        case "declared":
+            return QuotaLimit.objects.filter(source=ProjectSource.TYPED)
+        case _:
+            return QuotaLimit.objects.all()
+
+
+def _limit(row: QuotaLimit) -> Limit:
+    return Limit(
+        project=row.project,
+        credential=row.credential_id,
+        model=row.model,
+        rpm=row.rpm,
+        tpm=row.tpm,
+        rpd=row.rpd,
+        max_concurrent=row.max_concurrent,
+        learned=row.source == ProjectSource.LEARNED,
+    )
+
+
+def _listed_models() -> dict[int, frozenset[str]]:
+    listed: dict[int, set[str]] = {}
+    for credential_id, name in ServedModel.objects.values_list("credential_id", "name").iterator(chunk_size=5_000):
+        listed.setdefault(credential_id, set()).add(name)
+    return {credential_id: _shared(frozenset(names)) for credential_id, names in listed.items()}
+
+
+@lru_cache(maxsize=1_000)
+def _shared(names: frozenset[str]) -> frozenset[str]:
+    """One set for all credentials that list the same: ten thousand keys list the same sixty models."""
+    return names
+
+
+def _model_cards() -> dict[str, ModelCard]:
+    """What the enabled credentials list, each model once, by name."""
+    rows = ServedModel.objects.filter(credential__enabled=True).exclude(credential__state=State.INVALID)
+    cards: dict[str, ModelCard] = {}
+    values = rows.values_list("name", "display_name", "input_limit", "output_limit", "methods").distinct().order_by("name")
+    for name, display_name, input_limit, output_limit, methods in values:
+        cards[name] = ModelCard(name, display_name, input_limit, output_limit, tuple(methods))
+    return cards
