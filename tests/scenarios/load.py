@@ -26,6 +26,7 @@ class Sample(Struct, frozen=True):
     status: int
     attempts: int = 0
     retry_after: int | None = None
+    request_id: str = ""
     said: str = ""
 
     @property
@@ -148,6 +149,7 @@ async def ask(
         status=status if status != 200 or _text(said, stream=stream) == f"echo: {text}" else -1,
         attempts=int(told.get("X-Castor-Attempts", 0)),
         retry_after=int(told["Retry-After"]) if "Retry-After" in told else None,
+        request_id=told.get("X-Request-ID", ""),
         said=said[:500],
     )
 

@@ -101,6 +101,16 @@ class Scene:
         self.castor.beat.stop()
         self.castor.start_beat_after_an_hour()
 
+    def return_to_service(self, *keys: str, seconds: float = 10.0) -> None:
+        """As the admin does, in the browser. Returns when every web process knows, which may take so many seconds."""
+        chosen = [self.ids[key] for key in keys]
+        with self.castor.admin() as browser:
+            page = "/admin/credentials/apikey/"
+            answer = self.castor.post(browser, page, action="return_to_service", _selected_action=chosen)
+            assert answer.status_code == 200
+        for key in keys:
+            self.everyone_sees(key, "available", seconds=seconds)
+
     # --- Looking ------------------------------------------------------------------------------------------------
 
     def views(self, model: str = MODEL) -> list[dict[str, Seen]]:
