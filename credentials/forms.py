@@ -5,6 +5,7 @@ import re
 from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminFileFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminPasswordWidget,
@@ -14,11 +15,18 @@ from unfold.widgets import (
 
 from credentials.crypto import fingerprint
 from credentials.importing import Candidate, candidate_of, read_keys
-from credentials.models import ApiKey, ClientToken, Credential, ModelAlias
+from credentials.models import ApiKey, ClientToken, Credential, ModelAlias, ProjectSource, QuotaLimit
 
 _PRIORITY = Credential._meta.get_field("priority")
+_WEIGHT = Credential._meta.get_field("weight")
 _PROJECT = Credential._meta.get_field("project")
+_SHARED = "Google counts quota per project: keys of one project rest together. "
 _LARGEST_FILE = 20 * 1024 * 1024
+
+
+def _priority_field(**options) -> forms.IntegerField:
+    widget = UnfoldAdminIntegerFieldWidget()
+    return forms.IntegerField(min_value=-32768, max_value=32767, widget=widget, help_text=_PRIORITY.help_text, **options)
 
 
 class SecretTextarea(UnfoldAdminTextareaWidget):
@@ -41,6 +49,14 @@ class ApiKeyForm(forms.ModelForm):
             self.fields["key"].required = False
             self.fields["key"].label = "Replace key"
             self.fields["key"].help_text = "Leave it empty to keep the stored key, which is never shown."
+        if self.instance.project and "project" in self.fields:
+            self.fields["project"].help_text = _SHARED + self._source()
+
+    def _source(self) -> str:
+        source = ProjectSource(self.instance.project_source or ProjectSource.TYPED)
+        if source is ProjectSource.TYPED:
+            return "This one was typed in by an admin; once it is empty, Castor learns it from what Google says."
+        return f"This one was {source.label}; what you type here wins over it."
 
     def clean_key(self) -> str:
         secret = self.cleaned_data["key"]
@@ -73,13 +89,7 @@ class PasteForm(forms.Form):
         widget=UnfoldAdminTextInputWidget(),
         help_text="For the keys that do not name one themselves. Keys of one project share its quota and rest together.",
     )
-    priority = forms.IntegerField(
-        initial=0,
-        min_value=-32768,
-        max_value=32767,
-        widget=UnfoldAdminIntegerFieldWidget(),
-        help_text=_PRIORITY.help_text,
-    )
+    priority = _priority_field(initial=0)
 
     def clean_file(self) -> str:
         file = self.cleaned_data["file"]
@@ -98,6 +108,32 @@ class PasteForm(forms.Form):
         self.candidates: list[Candidate] = read_keys(self.cleaned_data["keys"]) + read_keys(self.cleaned_data["file"])
         if not self.candidates:
             raise ValidationError("There is no key in what you gave. Paste at least one.")
+
+
+class PriorityForm(forms.Form):
+    priority = _priority_field()
+
+
+class WeightForm(forms.Form):
+    weight = forms.IntegerField(min_value=1, max_value=32767, widget=UnfoldAdminIntegerFieldWidget(), help_text=_WEIGHT.help_text)
+
+
+class ProjectForm(forms.Form):
+    project = forms.CharField(
+        required=False,
+        label="Google project",
+        max_length=_PROJECT.max_length,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text=_SHARED + "Empty: Castor learns it from what Google says.",
+    )
+
+
+class RestingModelsForm(forms.Form):
+    def __init__(self, *args, models: list[str], **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [(model, model) for model in models]
+        widget = UnfoldAdminCheckboxSelectMultipleWidget()
+        self.fields["models"] = forms.MultipleChoiceField(label="For which models?", choices=choices, widget=widget)
 
 
 class ClientTokenForm(forms.ModelForm):
@@ -143,3 +179,29 @@ class ModelAliasForm(forms.ModelForm):
         if re.search(r"[\s*]", target):
             raise ValidationError("The target is the name of one model.")
         return target
+
+
+class QuotaLimitForm(forms.ModelForm):
+    class Meta:
+        model = QuotaLimit
+        fields = ("project", "model", "rpm", "tpm", "rpd", "max_concurrent")
+
+    def clean_project(self) -> str:
+        return self.cleaned_data["project"].strip()
+
+    def clean_model(self) -> str:
+        model = self.cleaned_data["model"].strip().removeprefix("models/")
+        if re.search(r"[\s?\[\]]", model):
+            raise ValidationError("This is the name of a model, in which * may stand for anything.")
+        return model
+
+    def clean(self) -> None:
+        if self.errors:
+            return
+        given = self.cleaned_data
+        if all(given[name] is None for name in ("rpm", "tpm", "rpd", "max_concurrent")):
+            raise ValidationError("Give at least one number: a limit without any limits nothing.")
+        # The form has no field for the source, so Django itself does not look at the constraint.
+        same = QuotaLimit.objects.filter(project=given["project"], model=given["model"], source=ProjectSource.TYPED)
+        if same.filter(credential=None).exclude(pk=self.instance.pk).exists():
+            raise ValidationError("There is a limit for this project and model already: change that one.")

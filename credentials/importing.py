@@ -6,7 +6,7 @@ characters (it travels in an HTTP header); whether it works is for a check to fi
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -14,7 +14,7 @@ from django.db import transaction
 from msgspec import Struct
 
 from credentials.crypto import TOKEN_PREFIX, fingerprint, mask
-from credentials.models import ApiKey, Credential, Kind, PoolVersion
+from credentials.models import ApiKey, Credential, Kind, PoolVersion, ProjectSource
 from credentials.signals import MOST_CHECKS, request_check
 
 _SHORTEST, _LONGEST = 8, 500
@@ -92,8 +92,8 @@ def examine(candidates: Iterable[Candidate]) -> Report:
     return Report(tuple(_judge(candidate, known, seen) for candidate in candidates))
 
 
-def take_in(report: Report, *, project: str = "", priority: int = 0) -> int:
-    """Add the new keys of a report to the pool, and have them checked soon; returns how many there are."""
+def take_in(report: Report, *, project: str = "", priority: int = 0, check: Callable[[list[int]], object] = request_check) -> int:
+    """Add the new keys of a report to the pool, and have `check` see to them; returns how many there are."""
     new = [_api_key(finding.candidate, project, priority) for finding in report.of(Verdict.NEW)]
     if new:
         with transaction.atomic():
@@ -102,7 +102,7 @@ def take_in(report: Report, *, project: str = "", priority: int = 0) -> int:
             PoolVersion.bump()
         # Only now: a worker may be faster than a transaction, and would find no key to check.
         marks = [key.fingerprint for key in new[:MOST_CHECKS]]
-        request_check(ApiKey.objects.filter(fingerprint__in=marks).values_list("pk", flat=True))
+        check(list(ApiKey.objects.filter(fingerprint__in=marks).values_list("pk", flat=True)))
     return len(new)
 
 
@@ -188,12 +188,14 @@ def _judge(candidate: Candidate, known: dict[str, str], seen: dict[str, str]) ->
 
 
 def _api_key(candidate: Candidate, project: str, priority: int) -> ApiKey:
+    project = candidate.project or project
     return ApiKey(
         kind=Kind.API_KEY,
         secret=candidate.secret,
         fingerprint=fingerprint(candidate.secret),
         masked=mask(candidate.secret),
         label=candidate.label,
-        project=candidate.project or project,
+        project=project,
+        project_source=ProjectSource.TYPED if project else "",
         priority=priority,
     )

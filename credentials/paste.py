@@ -6,8 +6,10 @@ from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from credentials import runs
 from credentials.forms import PasteForm
 from credentials.importing import Report, Verdict, examine, take_in
+from credentials.models import CheckRun
 
 _MOST_ROWS = 200
 
@@ -21,12 +23,19 @@ def paste_view(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {}
     if request.method == "POST" and form.is_valid():
         report = examine(form.candidates)
-        imported = "import" in request.POST
-        if imported:
-            take_in(report, project=form.cleaned_data["project"], priority=form.cleaned_data["priority"])
-        context = {"report": report, "table": _table(report), "imported": imported}
+        context = {"report": report, "table": _table(report)}
+        if "import" in request.POST:
+            context |= {"imported": True, "run": _import(report, form.cleaned_data, request.user.get_username())}
     page = {"title": "Paste keys", "form": form, "most_rows": _MOST_ROWS}
     return TemplateResponse(request, "credentials/paste.html", model_admin.admin_site.each_context(request) | page | context)
+
+
+def _import(report: Report, given: dict[str, Any], by: str) -> CheckRun | None:
+    """Take in the new keys; returns the run that checks them, if there are any and there is a task queue."""
+    started: list[CheckRun | None] = []
+    project, priority = given["project"].strip(), given["priority"]
+    take_in(report, project=project, priority=priority, check=lambda ids: started.append(runs.start_run(ids, by=by)))
+    return started[0] if started else None
 
 
 def _table(report: Report) -> dict[str, list]:

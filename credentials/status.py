@@ -1,5 +1,6 @@
 """A credential's state as a person reads it: on admin pages and in the terminal."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db.models import Q
@@ -7,7 +8,7 @@ from django.utils.timezone import localtime
 from msgspec import Struct
 
 from credentials.health import PACIFIC, Reason, State
-from credentials.models import Credential
+from credentials.models import Credential, KeyHealth
 
 DISABLED = "disabled"
 SHOWN = {**dict(State.choices), DISABLED: "Disabled"}
@@ -48,6 +49,19 @@ def shown_as(state: str, *, at: datetime) -> Q:
     if state == State.AVAILABLE:
         return Q(enabled=True) & (Q(state=State.AVAILABLE) | over)
     return Q(enabled=True, state=state) & ~over
+
+
+def rests_of(credentials: Iterable[Credential], *, at: datetime) -> dict[int, list[KeyHealth]]:
+    """What is wrong now with each of them, at its own place or at its project's: two queries, however many they are."""
+    credentials = list(credentials)
+    standing = KeyHealth.objects.standing().exclude(until__lte=at).order_by("model").defer("detail")
+    own: dict[int | None, list[KeyHealth]] = {}
+    shared: dict[str, list[KeyHealth]] = {}
+    for rest in standing.filter(credential__in=[credential.pk for credential in credentials]):
+        own.setdefault(rest.credential_id, []).append(rest)
+    for rest in standing.filter(project__in={credential.project for credential in credentials} - {""}):
+        shared.setdefault(rest.project, []).append(rest)
+    return {one.pk: own.get(one.pk, []) + shared.get(one.project, []) for one in credentials}
 
 
 def describe_return(until: datetime | None, *, day_quota: bool, at: datetime) -> str:

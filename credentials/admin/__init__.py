@@ -1,0 +1,10 @@
+"""Lists that an operator can act from. Django imports this package; each module registers what it shows."""
+
+from django.contrib import admin
+
+from credentials.admin import alerts, keys, limits, people, runs, tokens, unknown_errors
+
+__all__ = ["alerts", "keys", "limits", "people", "runs", "tokens", "unknown_errors"]
+
+admin.site.index_template = "credentials/index.html"
+admin.site.index_title = "Overview"

@@ -1,0 +1,103 @@
+"""Filters of the list of keys that stay short and fast, however many keys and projects there are."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import PAGE_VAR
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.timezone import now
+
+from credentials.health import Reason
+from credentials.models import Credential
+from credentials.status import SHOWN, shown_as
+from credentials.strip import words_of
+
+NO_PROJECT = "-"
+_MOST_SUGGESTED = 200
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request, model_admin):
+        return list(SHOWN.items())
+
+    def queryset(self, request, queryset):
+        return queryset.filter(shown_as(self.value(), at=now())) if self.value() in SHOWN else queryset
+
+
+class UsedFilter(admin.SimpleListFilter):
+    title = "used"
+    parameter_name = "used"
+
+    def lookups(self, request, model_admin):
+        return [("never", "Never"), ("yes", "At least once")]
+
+    def queryset(self, request, queryset):
+        return queryset.filter(last_used_at__isnull=self.value() == "never") if self.value() else queryset
+
+
+class _PresentFilter(admin.SimpleListFilter):
+    """Offers only what some credential has: of the many things that can be wrong, few are at any time."""
+
+    def lookups(self, request, model_admin):
+        column = self.parameter_name
+        present = Credential.objects.exclude(**{column: ""}).order_by(column).values_list(column, flat=True).distinct()
+        return [(value, self.words(value)) for value in present]
+
+    def queryset(self, request, queryset):
+        return queryset.filter(**{self.parameter_name: self.value()}) if self.value() else queryset
+
+    def words(self, value: str) -> str:
+        raise NotImplementedError
+
+
+class ReasonFilter(_PresentFilter):
+    title = "reason"
+    parameter_name = "reason"
+
+    def words(self, value: str) -> str:
+        return Reason(value).label.capitalize()
+
+
+class LastErrorFilter(_PresentFilter):
+    title = "last error"
+    parameter_name = "last_error"
+
+    def words(self, value: str) -> str:
+        return words_of(value).capitalize()
+
+
+class ProjectFilter(admin.SimpleListFilter):
+    """A field to type in, since there may be thousands of projects; a few are suggested."""
+
+    title = "Google project"
+    parameter_name = "project"
+    template = "credentials/text_filter.html"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return []
+
+    def has_output(self) -> bool:
+        return True
+
+    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:  # type: ignore[override]  # for a template of its own
+        others = {name: values for name, values in changelist.filter_params.items() if name != self.parameter_name}
+        projects = Credential.objects.exclude(project="").order_by("project").values_list("project", flat=True).distinct()
+        yield {
+            "value": self.value() or "",
+            "others": [(name, value) for name, values in others.items() if name != PAGE_VAR for value in values],
+            "suggested": projects[:_MOST_SUGGESTED],
+            "without": changelist.get_query_string({self.parameter_name: NO_PROJECT}),
+            "all": changelist.get_query_string(remove=[self.parameter_name]),
+            "selected": bool(self.value()),
+        }
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Credential]) -> QuerySet[Credential]:
+        wanted = self.value()
+        if wanted == NO_PROJECT:
+            return queryset.filter(project="")
+        return queryset.filter(project__icontains=wanted) if wanted else queryset

@@ -1,0 +1,66 @@
+"""Who would serve a request for some model now, in which order, and why each other key is passed over."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.contrib.admin import ModelAdmin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.timezone import now
+
+from credentials import explain
+from credentials.admin.shown import link_to_key
+from credentials.pool import Pool, pool
+from credentials.status import describe_span
+
+_MOST_ROWS = 200
+
+
+def who_would_serve_view(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """GET with `model`: the candidates in order, then those that are passed over, counted by reason."""
+    picture = pool if pool.loaded else explain.snapshot()
+    asked_for = request.GET.get("model", "").strip()[:100]
+    known = sorted({*picture.roster.models, *picture.roster.aliases})
+    page = {"title": "Who would serve?", "model": asked_for, "known_models": known}
+    if asked_for:
+        page["answers"] = picture.roster.resolve(asked_for)
+        page |= _sides(_explained(picture, asked_for))
+    return TemplateResponse(request, "credentials/who_would_serve.html", model_admin.admin_site.each_context(request) | page)
+
+
+def _explained(picture: Pool, model: str) -> list[explain.Candidate]:
+    async def look() -> list[explain.Candidate]:
+        return explain.explain(picture, model, kinds=None, at=now().timestamp())
+
+    # The pool of a web process belongs to its event loop, and this page is made in a thread.
+    return async_to_sync(look)()
+
+
+def _sides(candidates: list[explain.Candidate]) -> dict[str, Any]:
+    """Those that would be asked, and those that would not; of each side so many rows, and how many there are."""
+    asked = [one for one in candidates if one.rank]
+    skipped = [one for one in candidates if not one.rank]
+    return {
+        "asked": [_row(one) for one in asked[:_MOST_ROWS]],
+        "asked_number": len(asked),
+        "skipped": [_row(one) for one in skipped[:_MOST_ROWS]],
+        "skipped_number": len(skipped),
+        "reasons": Counter(one.why for one in skipped).most_common(),
+        "most_rows": _MOST_ROWS,
+    }
+
+
+def _row(one: explain.Candidate) -> dict[str, Any]:
+    back = "" if one.until is None else f"in {describe_span(timedelta(seconds=one.until - now().timestamp()))}"
+    kind, _, name = one.entry.group.partition(":")
+    return {
+        "rank": one.rank,
+        "key": link_to_key(one.entry.id, one.entry.label),
+        "entry": one.entry,
+        "quota": f"project {name}" if kind == "project" else "its own",
+        "last_resort": one.last_resort,
+        "why": one.why,
+        "back": back,
+    }
