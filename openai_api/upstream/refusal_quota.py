@@ -9,32 +9,38 @@ from typing import Any
 from credentials.health import DAY
 from openai_api.upstream.refusal_body import Said, seconds
 
-LONGEST_MINUTE = 300.0
+_LONGEST_MINUTE = 300.0
 """Seconds: whoever is told to wait longer is not told about a minute. Source: gemini-cli's classifier, section 4.6."""
 _SHORTEST_DAY = 60.0
+_LONGEST_ID = 200
 _WEEK = 7 * DAY  # Code Assist has weekly quotas too, and names their end.
 
-_EXCEEDED = re.compile(r"quota exceeded for metric: ([^,\s]+), limit: (\d{1,15})\b(?![.,]\d)")
+_ABOUT_QUOTA = re.compile(
+    r"\W*(?:you exceeded your|(?:quota|rate limit) exceeded|resource (?:has been )?exhausted|too many requests|please retry in"
+    r"|you have exhausted your capacity|individual quota reached)\b"
+)
+_EXCEEDED = re.compile(r"quota exceeded for metric: ([^,\s]+), limit: (\d{1,9})\b(?![.,]\d)")
 _EXCEEDED_OF_OLD = re.compile(r"^quota exceeded for quota metric '[^']*' and limit '([^']*)'")
 _RETRY_IN = re.compile(r"\bplease retry in ((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)")
 _RESET_IN = re.compile(r"\b(?:reset after|resets in) ((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)")
 _OUT_OF_CAPACITY = re.compile(r"^(?:you have exhausted your capacity on this model|individual quota reached)\b")
+_PROJECT = re.compile(r"projects/([a-z0-9][a-z0-9.:-]{0,99})")
 _UNUSED_IN = re.compile(r"^(?:the|gemini|generative language) api has not been used in project (\d{6,}) before\b")
 _CONSUMER = re.compile(r" for consumer 'project_number:(\d{6,})'")
 
-GEMINI_API = "generativelanguage.googleapis.com"
+_GEMINI_API = "generativelanguage.googleapis.com"
 _NOT_ITS_OWN = frozenset({"CONSUMER_INVALID", "USER_PROJECT_DENIED"})
 """Reasons whose consumer is what was asked for, not what the credential belongs to."""
 
 
-def is_quota_of_code_assist(said: Said) -> bool:
+def _is_quota_of_code_assist(said: Said) -> bool:
     if _OUT_OF_CAPACITY.search(said.text):
         return True
     return said.is_of_code_assist and not said.reasons.isdisjoint({"RATE_LIMIT_EXCEEDED", "QUOTA_EXHAUSTED"})
 
 
 def is_long_quota_of_code_assist(said: Said) -> bool:
-    return is_quota_of_code_assist(said) and ("QUOTA_EXHAUSTED" in said.reasons or (delay(said) or 0.0) > LONGEST_MINUTE)
+    return _is_quota_of_code_assist(said) and ("QUOTA_EXHAUSTED" in said.reasons or (delay(said) or 0.0) > _LONGEST_MINUTE)
 
 
 def is_zero_quota(said: Said) -> bool:
@@ -63,7 +69,8 @@ def delay(said: Said) -> float | None:
         return reset
     if said.retry_delay is not None:
         return said.retry_delay
-    named = _RETRY_IN.search(said.text) or _RESET_IN.search(said.text)
+    about_quota = _about_quota(said)
+    named = _RETRY_IN.search(about_quota) or _RESET_IN.search(about_quota)
     return seconds(named.group(1)) if named else None
 
 
@@ -75,7 +82,7 @@ def short_rest(said: Said) -> float | None:
 
 def day_rest(said: Said) -> float | None:
     """When a day's quota begins anew. Only Code Assist's word on that is any good: AI Studio's is wrong more often than not."""
-    named = delay(said) if is_quota_of_code_assist(said) else None
+    named = delay(said) if _is_quota_of_code_assist(said) else None
     return None if named is None else max(_SHORTEST_DAY, min(named, _WEEK))
 
 
@@ -88,7 +95,7 @@ def quota_of(said: Said) -> str:
 def limit_of(said: Said) -> int | None:
     """How large the quota that decides is, where Google says so."""
     quota = quota_of(said)
-    violation = next((item for item in said.violations if item.get("quotaId") == quota), {}) if quota else {}
+    violation = next((item for item in said.violations if quota and str(item.get("quotaId")).startswith(quota)), {})
     for value in (violation.get("quotaValue"), said.metadata("quota_limit_value")):
         if (named := _number(value)) is not None:
             return named
@@ -100,31 +107,36 @@ def limit_of(said: Said) -> int | None:
 def project_of(said: Said) -> str:
     """The Google project that the quota of an API key belongs to, where it is named."""
     for info in said.infos:
-        consumer = info.metadata.get("consumer", "")
+        named = _PROJECT.fullmatch(info.metadata.get("consumer", ""))
         # What Code Assist names is often the project of the OAuth client, which all logins share.
-        if consumer.startswith("projects/") and info.metadata.get("service", GEMINI_API) == GEMINI_API:
-            return "" if info.reason in _NOT_ITS_OWN else consumer.removeprefix("projects/")
+        if named and info.metadata.get("service", _GEMINI_API) == _GEMINI_API:
+            return "" if info.reason in _NOT_ITS_OWN else named.group(1)
     if said.is_of_code_assist or said.status not in (403, 429):
-        return ""  # A 400 may quote anything.
-    named = _UNUSED_IN.search(said.text) or _CONSUMER.search(said.text)
+        return ""
+    named = _UNUSED_IN.search(said.text) or _CONSUMER.search(_about_quota(said))
     return named.group(1) if named else ""
 
 
 def _quotas(said: Said) -> list[str]:
     ids = [violation.get("quotaId") for violation in said.violations]
-    return [quota for quota in (*ids, said.metadata("quota_limit")) if isinstance(quota, str) and quota]
+    return [quota[:_LONGEST_ID] for quota in (*ids, said.metadata("quota_limit")) if isinstance(quota, str) and quota]
+
+
+def _about_quota(said: Said) -> str:
+    """The message, if that is what it is about from its beginning on: further on it may quote anybody."""
+    return said.text if _ABOUT_QUOTA.match(said.text) else ""
 
 
 def _stated_limits(said: Said) -> dict[str, int]:
     """metric -> limit, out of the message. Of several limits of one metric the smallest."""
     stated: dict[str, int] = {}
-    for metric, limit in _EXCEEDED.findall(said.text):
+    for metric, limit in _EXCEEDED.findall(_about_quota(said)):
         stated[metric] = min(int(limit), stated.get(metric, int(limit)))
     return stated
 
 
 def _number(value: Any) -> int | None:
-    """An int64 as protobuf's JSON writes it: in quotes, mostly."""
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 18:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**18 else None
+    """An int64 as protobuf's JSON writes it: in quotes, mostly. The largest ones stand for no limit at all."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else None

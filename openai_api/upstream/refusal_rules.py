@@ -14,7 +14,6 @@ from openai_api.upstream.refusal_quota import (
     is_day_quota,
     is_long_quota_of_code_assist,
     is_minute_quota,
-    is_quota_of_code_assist,
     is_zero_quota,
 )
 
@@ -188,7 +187,6 @@ _BY_STATUS: dict[int, tuple[Rule, ...]] = {
         ),
         (_begins("no capacity available for model "), Outcome.UPSTREAM_FAILED, None),
         (is_long_quota_of_code_assist, Outcome.DAY_QUOTA, "rate_limit_exceeded"),
-        (is_quota_of_code_assist, Outcome.MINUTE_QUOTA, "rate_limit_exceeded"),
         (is_zero_quota, Outcome.NOT_ENTITLED, None),
         (_begins(r"[\w .-]{1,60} doesn't have a free quota tier"), Outcome.NOT_ENTITLED, None),
         (is_day_quota, Outcome.DAY_QUOTA, "rate_limit_exceeded"),

@@ -183,6 +183,7 @@ REFUSALS: list[tuple[str, int, bytes, Meaning, float | None]] = [
         UNVERIFIED,
         None,
     ),
+    ("an account to verify, in other words", 403, error(403, "Wait.", info("VALIDATION_REQUIRED")), UNVERIFIED, None),
     ("an account to verify, in words", 403, error(403, f"To continue, verify your account at\n\n{VERIFY}"), UNVERIFIED, None),
     ("a retired client", 403, code_assist_error(403, RETIRED_TEXT), RETIRED, None),
     ("a retired client, with a reason", 403, error(403, "No.", info("UNSUPPORTED_CLIENT", domain=CODE_ASSIST)), RETIRED, None),
@@ -406,6 +407,7 @@ REFUSALS: list[tuple[str, int, bytes, Meaning, float | None]] = [
         GOOGLE_ILL,
         None,
     ),
+    ("no capacity, in other words", 429, error(429, "Busy.", info("MODEL_CAPACITY_EXHAUSTED"), retry("9s")), GOOGLE_ILL, None),
     ("no capacity, in words", 429, error(429, "No capacity available for model x on the server"), GOOGLE_ILL, None),
     ("a redirect", 302, b"", GOOGLE_ILL, None),
     # --- Who knows
