@@ -7,14 +7,14 @@ from hashlib import sha256
 import structlog
 from django.db.models import F, QuerySet
 
-from credentials.health import EFFECTS, State
+from credentials.health import EFFECTS, Outcome, State
 from credentials.learning import MOST_LETTERS, AlertChange, Tally, Unknown
 from credentials.models import Alert, Cause, Credential, KeyHealth, StateChange, UnknownError
 
 MOST_UNKNOWN = 200
 """As many kinds of unknown error are kept; the one that was seen longest ago makes way."""
 
-_PASSING = [outcome.value for outcome, effect in EFFECTS.items() if effect.soft]
+_PASSING = [Outcome.GATEWAY_REFUSED.value, *(outcome.value for outcome, effect in EFFECTS.items() if effect.soft)]
 
 log = structlog.get_logger("castor.pool")
 

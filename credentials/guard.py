@@ -52,10 +52,6 @@ class Guard:
     def retry(self, model: str) -> None:
         self._of(model).retries += 1
 
-    def is_shared(self, model: str) -> bool:
-        """Whether everybody seems to fail."""
-        return self._of(model).alerted
-
     def answered(self, model: str, credential_id: int, *, at: float) -> bool:
         """Somebody has answered. True if that ends a shared fault, or one that was noticed before this process began."""
         silence = self._of(model)
@@ -84,6 +80,14 @@ class Guard:
             return False
         silence.alerted = True
         return True
+
+    def refused(self, model: str) -> bool:
+        """The gateway itself is refused. True, once, until somebody answers."""
+        silence = self._of(model)
+        silence.failures += 1
+        is_new = not silence.alerted
+        silence.alerted = True
+        return is_new
 
     def another_answered(self, model: str, credential_id: int, *, since: float) -> bool:
         """Whether anybody else has answered since then: what it takes to blame this one for a failure."""

@@ -182,14 +182,12 @@ class Line:
 
     def pick_near(self, at: float, judge: Judge, order: Callable[[Ring], Iterable[str]]) -> Entry | None:
         """One of the first of these groups that has one free; those in turn lose nothing by it."""
-        for tier in self._tiers:
-            tier.wake_those_whose_time_is_over(at)
-            turns = (turn for group in order(tier.ring) for turn in tier.by_group[group])
-            if (entry := next((turn.entry for turn in turns if judge(turn.entry) is None), None)) is not None:
-                return entry
-            if any(judge(turn.entry) is None for _, _, turn in tier.ready):
-                return None
-        return None
+        return self._prefer(at, judge, lambda tier: (turn for group in order(tier.ring) for turn in tier.by_group[group]))
+
+    def pick_among(self, ids: Collection[int], at: float, judge: Judge) -> Entry | None:
+        """The first of these that is free, unless a better tier has somebody free."""
+        known = [self._by_id[credential_id] for credential_id in ids if credential_id in self._by_id]
+        return self._prefer(at, judge, lambda tier: (turn for of_tier, turn in known if of_tier is tier)) if known else None
 
     def has_busy(self, judge: Judge) -> bool:
         """Whether somebody may be free as soon as a call ends. To be asked after a `pick` in vain."""
@@ -218,6 +216,15 @@ class Line:
         if kind == "key" and (found := self._by_id.get(int(value))):
             tier, turn = found
             tier.wake(turn)
+
+    def _prefer(self, at: float, judge: Judge, preferred: Callable[[_Tier], Iterable[_Turn]]) -> Entry | None:
+        for tier in self._tiers:
+            tier.wake_those_whose_time_is_over(at)
+            if (entry := next((turn.entry for turn in preferred(tier) if judge(turn.entry) is None), None)) is not None:
+                return entry
+            if any(judge(turn.entry) is None for _, _, turn in tier.ready):
+                return None
+        return None
 
     def _turns(self) -> Iterator[_Turn]:
         return (turn for tier in self._tiers for turn in tier.turns)

@@ -155,7 +155,7 @@ class Pool:
         def judge(entry: Entry) -> Block | None:
             return TRIED if entry.id in tried else self.block(entry, model, at, tokens)
 
-        entry = self._lately(line, model, judge) if tried else None
+        entry = line.pick_among(self.guard.lately(model), at, judge) if tried else None
         if entry is None and prefix is not None and self.homes is not None:
             entry = self.homes.choose(line, model, prefix, at, judge)
         if entry is None:
@@ -197,6 +197,9 @@ class Pool:
         if outcome is Outcome.SERVED:
             self._all_is_well(lease, at)
             return False
+        if outcome is Outcome.GATEWAY_REFUSED and self.guard.refused(lease.model):
+            message = f"Google refuses this Castor itself, whatever the credential: {evidence.detail}"
+            self.learned.alerts.append(AlertChange(lease.model, at, outcome, message))
         if effect.reason is not None:
             self._strike(lease, outcome, effect, effect.reason, at, evidence)
         resting = self._resting(lease.entry, lease.model, at)
@@ -299,10 +302,6 @@ class Pool:
 
     def _load(self, entry: Entry) -> int:
         return self.in_flight.get(entry.id, 0)
-
-    def _lately(self, line: Line, model: str, judge) -> Entry | None:  # type: ignore[no-untyped-def]
-        entries = (line.entry(credential_id) for credential_id in self.guard.lately(model) if credential_id in line)
-        return next((entry for entry in entries if judge(entry) is None), None)
 
     def _resting(self, entry: Entry, model: str, at: float) -> Block | None:
         until, soft, probing, elsewhere = 0.0, True, False, False
@@ -477,8 +476,7 @@ class Pool:
 
     def _remember(self, place: Place, rest: Rest | None) -> None:
         self.rests.put(place, rest)
-        if rest is None or rest.until is None:
-            self._wake(place)
+        self._wake(place)
 
     def _wake(self, place: Place) -> None:
         who, model = place

@@ -266,8 +266,10 @@ def _end_alerts_of_nobody(at: datetime) -> None:
     """An alert about credentials that were suspected to be dead ends when none is any more."""
     for alert in Alert.objects.filter(ended_at=None):
         effect = EFFECTS[Outcome(alert.cause)]
+        if effect.reason is None or effect.soft:
+            continue  # These end when somebody answers.
         suspected = KeyHealth.objects.filter(reason=effect.reason, state=State.RATE_LIMITED, until__gt=at)
-        if not effect.soft and not suspected.exists():
+        if not suspected.exists():
             chronicle.end_alerts(Alert.objects.filter(pk=alert.pk), at=at)
 
 

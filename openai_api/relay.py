@@ -211,7 +211,7 @@ class Relay:
         guard, model = self._pool.guard, self._prepared.model
         while not guard.may_retry(model):
             self._failures += 1
-            if guard.is_shared(model) or self._failures > self._limits.retries:
+            if self._failures > self._limits.retries:
                 raise refused_by_upstream(last)
             await self._in_time(asyncio.sleep(self._backoff()))
         guard.retry(model)
