@@ -47,7 +47,7 @@ class Budget:
 
     __slots__ = (
         *("group", "model", "number", "is_daily", "counts_tokens", "window"),
-        *("limit", "used", "granted", "need", "refusals", "full"),
+        *("limit", "used", "granted", "need", "refusals", "full", "holder"),
     )
 
     def __init__(self, group: str, model: str, number: Number, window: Window) -> None:
@@ -64,6 +64,8 @@ class Budget:
         """How often in a row Redis had nothing to give."""
         self.full = False
         """There is nothing left in this window: what is not used here is used elsewhere."""
+        self.holder = ""
+        """The name under which its permits are kept in Redis."""
 
     def enter(self, window: Window) -> None:
         """Begin anew where time has gone on. A clock that is put back frees nothing: what was used counts in the earlier window.

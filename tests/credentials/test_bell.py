@@ -2,32 +2,24 @@
 
 import asyncio
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.test import override_settings
 from structlog.testing import capture_logs
 
 from credentials import bell
-from tests.house.parts import Redis, frozen
+from tests.house.parts import frozen
 from tests.house.waiting import PATIENCE
+from tests.redis_server import redis as redis
 
 SECRET = "pa55-word"
 
 
-@pytest.fixture
-def redis(tmp_path) -> Iterator[Redis]:
-    if shutil.which("redis-server") is None:
-        pytest.skip("missing program: redis-server")
-    server = Redis(tmp_path)
-    server.start()
-    bell._quiet_until = 0.0
-    with override_settings(REDIS_URL=server.url):
-        yield server
-    bell._quiet_until = 0.0
-    server.stop()
+@pytest.fixture(autouse=True)
+def _rings_at_once(monkeypatch):
+    monkeypatch.setattr(bell, "_quiet_until", 0.0)
 
 
 async def until(look: Callable[[], object]) -> None:
@@ -148,8 +140,7 @@ async def test_a_process_that_was_forked_after_a_ring_rings_on_a_connection_of_i
         f"{SECRET}",
     ],
 )
-async def test_the_password_in_its_url_is_never_logged(url, monkeypatch):
-    monkeypatch.setattr(bell, "_quiet_until", 0.0)
+async def test_the_password_in_its_url_is_never_logged(url):
     with capture_logs() as said, override_settings(REDIS_URL=url):
         await asyncio.to_thread(bell.ring)
         listening = asyncio.create_task(bell.listen(lambda: None))
