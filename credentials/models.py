@@ -40,8 +40,8 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
     def enabled(self) -> Self:
         return self.filter(enabled=True)
 
-    def due_for_recheck(self, *, at: datetime) -> Self:
-        return self.unchecked(at=at).filter(state=State.INVALID)
+    def due_for_recheck(self, *, at: datetime, state: State) -> Self:
+        return self.unchecked(at=at).filter(state=state)
 
     def due_for_listing(self, *, at: datetime, every: timedelta) -> Self:
         due = Q(models_listed_at=None) | Q(models_listed_at__lt=at - every)

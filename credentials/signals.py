@@ -8,21 +8,24 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import Signal
 from kombu.exceptions import OperationalError
 
-from credentials.models import ApiKey, ClientToken, Credential, ModelAlias, PoolVersion
+from credentials.models import ApiKey, ClientToken, Credential, ModelAlias, PoolVersion, QuotaLimit
 
 logger = logging.getLogger(__name__)
 
 check_requested = Signal()
-"""Somebody wants credentials checked now (`ids`). How a credential is tried is not known here: `openai_api` listens."""
+"""Somebody wants credentials checked now: `ids`, whether each `generates` a token, and the `run` (an id or None) that it is for.
 
-MOST_CHECKS = 500
+How a credential is tried is not known here: `openai_api` listens.
+"""
+
+MOST_CHECKS = 10_000
 """How many may be wished for at once; the schedule sees to new keys beyond that, so many a round."""
 
 
-def request_check(credential_ids: Iterable[int]) -> bool:
+def request_check(credential_ids: Iterable[int], *, generates: bool = False, run: int | None = None) -> bool:
     """Have credentials checked soon. False when the task queue cannot be reached: then the schedule sees to them later."""
     try:
-        check_requested.send(sender=Credential, ids=list(credential_ids))
+        check_requested.send(sender=Credential, ids=list(credential_ids), generates=generates, run=run)
     except (OperationalError, OSError) as error:
         logger.warning("The task queue cannot be reached: %s", type(error).__name__)
         return False
@@ -30,7 +33,7 @@ def request_check(credential_ids: Iterable[int]) -> bool:
 
 
 def connect() -> None:
-    for model in (Credential, ApiKey, ClientToken, ModelAlias, get_user_model()):
+    for model in (Credential, ApiKey, ClientToken, ModelAlias, QuotaLimit, get_user_model()):
         post_save.connect(_pool_changed, sender=model)
         post_delete.connect(_pool_changed, sender=model)
 

@@ -14,7 +14,7 @@ class OpenAIApiConfig(AppConfig):
         check_requested.connect(_check_soon)
 
 
-def _check_soon(ids: Iterable[int], **_: object) -> None:
+def _check_soon(ids: Iterable[int], generates: bool, run: int | None, **_: object) -> None:
     from openai_api.tasks import check_soon  # Only now: the web process needs neither httpx nor Celery to start.
 
-    check_soon(ids)
+    check_soon(ids, generates=generates, run=run)

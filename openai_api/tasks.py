@@ -1,12 +1,18 @@
-"""Background work: keep knowing what the credentials serve, try the rejected ones again, forget what is old."""
+"""Background work: keep knowing what the credentials serve, try the rejected and the resting ones again, forget what is old.
+
+Any of these may be delivered twice, late or not at all. What comes late is dropped (`expires`): the next round asks again.
+"""
 
 from collections.abc import Iterable
 from datetime import timedelta
 
 from celery import shared_task
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils.timezone import now
 
+from credentials import runs
+from credentials.health import State
 from credentials.models import Credential
 from openai_api.checks import check_credentials
 from openai_api.models import ThoughtSignature, UsageRecord
@@ -15,23 +21,38 @@ LISTING_LASTS = timedelta(hours=6)
 _AT_ONCE = 500
 """Checks started in one round: a pool of ten thousand new keys is listed over some rounds, the longest unchecked first."""
 _ROUND = 60.0
-"""Seconds after which a check that no worker took is dropped; the next round asks again."""
+"""Seconds after which a check of the schedule that no worker took is dropped; the next round asks again."""
+_BATCH = 20
+"""Checks in one task. They go on side by side, so one that hangs delays none of the others, and its task a minute at most."""
+_LAST, _FIRST = 9, 0
+"""Priorities, as the Redis transport counts them: a check of thousands must not hold up all other work."""
 
 
 @shared_task
 def refresh_model_lists() -> None:
-    check_soon(Credential.objects.due_for_listing(at=now(), every=LISTING_LASTS).values_list("pk", flat=True)[:_AT_ONCE])
+    _check_due(Credential.objects.due_for_listing(at=now(), every=LISTING_LASTS))
 
 
 @shared_task
 def recheck_invalid_credentials() -> None:
-    check_soon(Credential.objects.due_for_recheck(at=now()).values_list("pk", flat=True)[:_AT_ONCE])
+    _check_due(Credential.objects.due_for_recheck(at=now(), state=State.INVALID))
 
 
 @shared_task
-def check_credential(credential_id: int) -> None:
-    for _ in check_credentials(Credential.objects.filter(pk=credential_id)):
-        pass  # Each check is written down as it comes; there is one, or none if the credential is gone.
+def recheck_resting_credentials() -> None:
+    """A key may have died while it rests. That it still lists models ends no rest."""
+    _check_due(Credential.objects.due_for_recheck(at=now(), state=State.RATE_LIMITED))
+
+
+@shared_task(acks_late=True)
+def check_several(credential_ids: list[int], *, generates: bool = False, run: int | None = None, if_due: bool = False) -> None:
+    """`run` is whom to tell the results; `if_due` leaves out what has been checked since it was asked for."""
+    if run is not None:
+        credential_ids = runs.unfinished(run, credential_ids)
+    wanted = Credential.objects.filter(pk__in=credential_ids)
+    for check in check_credentials(wanted.unchecked(at=now()) if if_due else wanted, generates=generates):
+        if run is not None:
+            runs.record_result(run, check.credential.pk, check.outcome, detail=check.detail, models=check.models)
 
 
 @shared_task
@@ -44,7 +65,16 @@ def forget_old_usage() -> None:
     UsageRecord.objects.filter(started_at__lt=now() - timedelta(days=settings.USAGE_DAYS)).delete()
 
 
-def check_soon(credential_ids: Iterable[int]) -> None:
-    """Have credentials checked in the background: one task each, so that one that hangs cannot delay the rest."""
-    for credential_id in credential_ids:
-        check_credential.apply_async((credential_id,), expires=_ROUND)
+def check_soon(credential_ids: Iterable[int], *, generates: bool = False, run: int | None = None) -> None:
+    """Have credentials checked in the background, as somebody wishes."""
+    _queue(list(credential_ids), expires=runs.LASTS.total_seconds(), generates=generates, run=run)
+
+
+def _check_due(due: QuerySet[Credential]) -> None:
+    _queue(list(due.values_list("pk", flat=True)[:_AT_ONCE]), expires=_ROUND, if_due=True)
+
+
+def _queue(ids: list[int], *, expires: float, **wish: object) -> None:
+    priority = _LAST if len(ids) > _BATCH else _FIRST
+    for start in range(0, len(ids), _BATCH):
+        check_several.apply_async((ids[start : start + _BATCH],), wish, expires=expires, priority=priority)

@@ -23,19 +23,30 @@ class App(Celery):
 app = App("castor")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.conf.worker_prefetch_multiplier = 1  # What waits in Redis can be taken by whoever is free, and by priority.
+app.conf.task_time_limit = 600  # Seconds. Tasks bound what they wait for themselves: a pool of threads knows no such limit.
+
+
+def _every(seconds: float, task: str) -> dict[str, object]:
+    # What has not begun when its next turn comes is dropped, so that nothing piles up while there is no worker.
+    return {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+
+
 app.conf.beat_schedule = {
-    "refresh-model-lists": {"task": "openai_api.tasks.refresh_model_lists", "schedule": 60.0},
-    "recheck-invalid-credentials": {"task": "openai_api.tasks.recheck_invalid_credentials", "schedule": 60.0},
-    "forget-ended-rests": {"task": "credentials.tasks.forget_ended_rests", "schedule": 300.0},
-    "forget-expired-signatures": {"task": "openai_api.tasks.forget_expired_signatures", "schedule": 3600.0},
-    "forget-old-usage": {"task": "openai_api.tasks.forget_old_usage", "schedule": 86400.0},
+    "refresh-model-lists": _every(60.0, "openai_api.tasks.refresh_model_lists"),
+    "recheck-invalid-credentials": _every(60.0, "openai_api.tasks.recheck_invalid_credentials"),
+    "recheck-resting-credentials": _every(60.0, "openai_api.tasks.recheck_resting_credentials"),
+    "forget-ended-rests": _every(300.0, "credentials.tasks.forget_ended_rests"),
+    "forget-old-history": _every(86400.0, "credentials.tasks.forget_old_history"),
+    "forget-expired-signatures": _every(3600.0, "openai_api.tasks.forget_expired_signatures"),
+    "forget-old-usage": _every(86400.0, "openai_api.tasks.forget_old_usage"),
 }
 
 
 @worker_ready.connect
 def look_at_new_credentials(**_) -> None:
     """Beat would wait a whole round first."""
-    app.send_task("openai_api.tasks.refresh_model_lists")
+    app.send_task("openai_api.tasks.refresh_model_lists", expires=60.0)
 
 
 @setup_logging.connect

@@ -182,6 +182,10 @@ REST_FRAMEWORK = {
 _PAGES = [
     ("Overview", "dashboard", "admin:index", ""),
     ("Gemini API keys", "key", "admin:credentials_apikey_changelist", "credentials.view_apikey"),
+    ("Checks", "fact_check", "admin:credentials_checkrun_changelist", "credentials.view_checkrun"),
+    ("Quota limits", "speed", "admin:credentials_quotalimit_changelist", "credentials.view_quotalimit"),
+    ("Unknown errors", "help", "admin:credentials_unknownerror_changelist", "credentials.view_unknownerror"),
+    ("Shared faults", "crisis_alert", "admin:credentials_alert_changelist", "credentials.view_alert"),
     ("Client tokens", "badge", "admin:credentials_clienttoken_changelist", "credentials.view_clienttoken"),
     ("Model aliases", "alt_route", "admin:credentials_modelalias_changelist", "credentials.view_modelalias"),
     ("Usage", "query_stats", "admin:openai_api_usagerecord_changelist", "openai_api.view_usagerecord"),
@@ -214,6 +218,9 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
+    # A Redis that is frozen must be noticed as one that is down: who asks for a check waits two seconds or three, not for ever.
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 1, "socket_connect_timeout": 1, "max_retries": 0}
+    CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
 else:
     CELERY_BROKER_URL = "filesystem://localhost//"
     CELERY_BROKER_TRANSPORT_OPTIONS = {

@@ -1,0 +1,50 @@
+"""One blocking call to Google, for what is rare: listings and checks. Requests have a client of their own (`http.py`)."""
+
+import time
+from typing import Any
+
+import httpx
+from django.conf import settings
+
+from credentials.health import Outcome
+from openai_api.upstream.base import UpstreamRefused
+from openai_api.upstream.refusals import Refusal, read_refusal
+
+_MOST_BYTES = 20 * 1024 * 1024
+
+
+def http_client() -> httpx.Client:
+    """Threads may share one. It follows no redirect: the key must not travel elsewhere."""
+    return httpx.Client(base_url=settings.GOOGLE_GEMINI_BASE_URL, timeout=httpx.Timeout(10.0), follow_redirects=False)
+
+
+def fetch(client: httpx.Client, method: str, path: str, *, secret: str, deadline: float, **given: Any) -> bytes:
+    """The body of a 200, read by `deadline` (of `time.monotonic`) or not at all; `given` as for httpx. Raises UpstreamRefused."""
+    # As bytes: what somebody took for a key may be any text, and it is for Google to say that it is none.
+    headers = {b"x-goog-api-key": secret.encode(), b"Content-Type": b"application/json"}
+    try:
+        with client.stream(method, path, headers=headers, **given) as response:
+            body = _read_bounded(response, deadline)
+    except httpx.TimeoutException as error:
+        raise failed("Google did not answer in time.", status=504) from error
+    except (httpx.TransportError, httpx.DecodingError) as error:
+        raise failed(f"Google could not be reached: {type(error).__name__}.") from error
+    if response.status_code != 200:
+        raise UpstreamRefused(read_refusal(response.status_code, body).concealing(secret))
+    return body
+
+
+def failed(message: str, *, status: int = 502) -> UpstreamRefused:
+    """What says nothing about the key: Google, or the way to it, is at fault."""
+    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=status, message=message))
+
+
+def _read_bounded(response: httpx.Response, deadline: float) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            raise failed("Google's answer is too large to be one.")
+        if time.monotonic() > deadline:
+            raise failed("Google's answer did not arrive in time.", status=504)
+    return bytes(body)

@@ -1,0 +1,108 @@
+"""Asks for one token: only that tells whether a key may use the models that it lists. As cheap as such a question can be."""
+
+import re
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from credentials.health import Outcome
+from credentials.listing import ListedModel
+from openai_api.translation.conversation import Conversation, Sampling, Text, Thinking, Turn
+from openai_api.translation.gemini.capabilities import capabilities_of
+from openai_api.translation.gemini.request import write_request
+from openai_api.upstream.base import UpstreamRefused
+from openai_api.upstream.blocking import failed, fetch
+from openai_api.upstream.refusals import Refusal, read_refusal
+
+_SECONDS = 30.0
+"""For all that is asked of one key."""
+_MOST_MODELS = 3
+_OF_THE_MODEL = frozenset({Outcome.MODEL_ABSENT, Outcome.REQUEST_REFUSED})
+"""What says nothing about the key: another model may."""
+
+_BY_PRICE = [re.compile(pattern) for pattern in (r"gemini-.*flash-lite", r"gemini-.*flash", r"gemma-", r"gemini-")]
+_VERSION = re.compile(r"gem(?:ini|ma)-(\d+(?:\.\d+)?)")
+
+
+class Probe(Struct, frozen=True):
+    """What came of asking for one token. No refusal: it was generated."""
+
+    model: str
+    refusal: Refusal | None = None
+
+
+class _Answer(Struct, rename="camel"):
+    candidates: list[Any] | None = None
+    prompt_feedback: dict[str, Any] | None = None
+    error: Any = None
+
+
+_read_answer = msgspec.json.Decoder(_Answer).decode
+
+
+def probe(client: httpx.Client, secret: str, listed: Iterable[ListedModel]) -> list[Probe]:
+    """Ask the cheapest models in turn until one tells about the key: the last of the probes. Empty: it lists none for text."""
+    deadline = time.monotonic() + _SECONDS
+    probes: list[Probe] = []
+    for model in cheapest_first(listed)[:_MOST_MODELS]:
+        probes.append(_ask(client, secret, model, deadline))
+        refusal = probes[-1].refusal
+        if refusal is None or refusal.outcome not in _OF_THE_MODEL:
+            break
+    return probes
+
+
+def cheapest_first(listed: Iterable[ListedModel]) -> list[str]:
+    """The models that answer in text. Of equally cheap ones the newest first: old ones are closed to new users."""
+    return sorted((model.name for model in listed if _writes_text(model)), key=_rank)
+
+
+def _writes_text(model: ListedModel) -> bool:
+    can = capabilities_of(model.name)
+    # What takes no tools is made for speech or transcription.
+    return "generateContent" in model.methods and can.outputs == ("TEXT",) and can.tools and _price(model.name) < len(_BY_PRICE)
+
+
+def _rank(name: str) -> tuple[int, float, bool, str]:
+    version = _VERSION.match(name)
+    return _price(name), -float(version.group(1)) if version else 0.0, "preview" in name, name
+
+
+def _price(name: str) -> int:
+    return next((place for place, pattern in enumerate(_BY_PRICE) if pattern.match(name)), len(_BY_PRICE))
+
+
+def _ask(client: httpx.Client, secret: str, model: str, deadline: float) -> Probe:
+    try:
+        path = f"/v1beta/models/{model}:generateContent"
+        body = fetch(client, "POST", path, secret=secret, deadline=deadline, content=_question(model))
+        _expect_answer(body, secret)
+    except UpstreamRefused as refused:
+        return Probe(model, refused.refusal)
+    return Probe(model)
+
+
+def _question(model: str) -> bytes:
+    asked = Conversation(
+        model=model,
+        turns=(Turn("user", (Text("Hi"),)),),
+        sampling=Sampling(max_tokens=1),
+        thinking=Thinking(effort="none"),
+    )
+    return write_request(asked).body
+
+
+def _expect_answer(body: bytes, secret: str) -> None:
+    """Raises UpstreamRefused for what is none. That one token of thought leaves nothing to say is fine."""
+    try:
+        answer = _read_answer(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise failed("The answer is not one of Gemini's.") from error
+    if answer.error is not None:
+        raise UpstreamRefused(read_refusal(200, body).concealing(secret))
+    if answer.candidates is None and answer.prompt_feedback is None:
+        raise failed("The answer is empty.")
