@@ -23,6 +23,7 @@ from openai_api.relay import Relay
 from openai_api.shortage import too_late
 from openai_api.translation.conversation import Conversation, Notice, prefix_of
 from openai_api.translation.events import Event, ToolCallDelta
+from openai_api.translation.gemini.estimate import estimate_tokens
 from openai_api.upstream.base import Prepared
 from openai_api.usage import CLIENT_GONE, Entry
 
@@ -150,7 +151,7 @@ class Exchange:
         """With what only some settings ask for: most requests need not pay for it."""
         pool = self._gateway.pool
         if pool.pacer.counts_tokens:
-            prepared = replace(prepared, tokens=0)
+            prepared = replace(prepared, tokens=estimate_tokens(conversation))
         if pool.homes is not None:
             prepared = replace(prepared, prefix=prefix_of(conversation))
         return prepared

@@ -3,9 +3,6 @@
 import time
 from collections.abc import AsyncGenerator, Callable
 
-from msgspec.structs import replace
-
-from credentials.crypto import conceal
 from credentials.health import Outcome
 from credentials.models import Kind
 from credentials.roster import Entry, ModelCard
@@ -81,7 +78,7 @@ def _events(reader: Reader, payloads: list[bytes]) -> list[Event]:
 
 def _refused(refusal: Refusal, entry: Entry) -> UpstreamRefused:
     """Google echoes the key in some refusals, whose words go to the caller and the admin."""
-    return UpstreamRefused(replace(refusal, message=conceal(refusal.message, entry.secret)))
+    return UpstreamRefused(refusal.concealing(entry.secret))
 
 
 def _broken(message: str, *, status: int = 502) -> UpstreamRefused:
