@@ -40,14 +40,17 @@ class RestsRead(Struct, frozen=True):
         return {place: rest for place, rest in self.rests.items() if rest is not None}
 
 
-def load_roster(shipped: Mapping[str, ModelCard]) -> Roster:
-    """Read the whole pool. `shipped` is the list of models to go by until some credential has been listed."""
+def load_roster(shipped: Mapping[str, ModelCard], *, secrets: bool = True) -> Roster:
+    """Read the whole pool. `shipped` is the list of models to go by until some credential has been listed.
+
+    Without `secrets` it is a picture to look at only: it needs no encryption key, and nobody can be asked with it.
+    """
     version, _ = PoolVersion.current()  # Read first: what changes during the load is loaded again.
     listed = _listed_models()
     exact, patterns = _aliases()
     return Roster(
         version=version,
-        entries=tuple(_entry(row, listed.get(row["id"])) for row in _credential_rows()),
+        entries=tuple(_entry(row, listed.get(row["id"]), secrets) for row in _credential_rows()),
         tokens={token.digest: token for token in map(_token_entry, ClientToken.objects.select_related("owner"))},
         aliases=exact,
         alias_patterns=patterns,
@@ -97,12 +100,12 @@ def _credential_rows() -> Iterable[dict[str, Any]]:
     return rows.values(*fields, "sealed").iterator(chunk_size=2_000)
 
 
-def _entry(row: dict[str, Any], models: frozenset[str] | None) -> Entry:
+def _entry(row: dict[str, Any], models: frozenset[str] | None, secrets: bool) -> Entry:
     return Entry(
         id=row["id"],
         kind=row["kind"],
         label=row["label"] or row["masked"],
-        secret=_decrypted(row["sealed"]),
+        secret=_decrypted(row["sealed"]) if secrets else "",
         group=group_of(row["project"], row["id"]),
         project_is_typed=bool(row["project"]) and row["project_source"] != ProjectSource.LEARNED,
         priority=row["priority"],

@@ -12,6 +12,7 @@ from django.utils.timezone import now
 
 from credentials import explain
 from credentials.admin.shown import link_to_key
+from credentials.models import Credential
 from credentials.pool import Pool, pool
 from credentials.status import describe_span
 
@@ -48,6 +49,7 @@ def _sides(candidates: list[explain.Candidate]) -> dict[str, Any]:
         "skipped": [_row(one) for one in skipped[:_MOST_ROWS]],
         "skipped_number": len(skipped),
         "reasons": Counter(one.why for one in skipped).most_common(),
+        "disabled": Credential.objects.filter(enabled=False).count(),
         "most_rows": _MOST_ROWS,
     }
 

@@ -1,84 +1,89 @@
-"""The admin's pages: each opens, none shows a secret, and each action does what its name says."""
-
-from datetime import timedelta
-from functools import partial
+"""The admin's pages: each opens, none shows a secret; what is given in by a form, and what becomes of it."""
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 from kombu.exceptions import OperationalError
 
-from credentials import crypto
-from credentials.health import Reason, State
-from credentials.models import ApiKey, ClientToken, Credential, KeyHealth, ModelAlias, PoolVersion, ServedModel
+from credentials import crypto, store
+from credentials.health import Outcome, Reason, State
+from credentials.models import (
+    Alert,
+    ApiKey,
+    CheckResult,
+    CheckRun,
+    ClientToken,
+    Credential,
+    KeyHealth,
+    ModelAlias,
+    PoolVersion,
+    ProjectSource,
+    QuotaLimit,
+    ServedModel,
+    StateChange,
+    UnknownError,
+)
 from credentials.signals import check_requested
 from openai_api.models import UsageRecord
+from tests.credentials.pages import (
+    ALERTS,
+    ALIASES,
+    CANARY,
+    ERRORS,
+    KEYS,
+    LIMITS,
+    PASTE,
+    RUNS,
+    TOKENS,
+    USAGE,
+    WHO,
+    act,
+    rest,
+)
 
 pytestmark = pytest.mark.django_db
-CANARY = "AQ.CANARY-0123456789-abcdef"
-KEYS, PASTE = "/admin/credentials/apikey/", "/admin/credentials/apikey/paste_keys/"
-TOKENS, ALIASES = "/admin/credentials/clienttoken/", "/admin/credentials/modelalias/"
-USAGE = "/admin/openai_api/usagerecord/"
-
-
-@pytest.fixture
-def admin(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("root"))
-    return client
-
-
-@pytest.fixture
-def checked():
-    """The ids of the keys that somebody wanted checked."""
-    seen: list[int] = []
-
-    def remember(ids: list[int], **kwargs):
-        seen.extend(ids)
-
-    others, check_requested.receivers = check_requested.receivers, []
-    check_requested.connect(remember)
-    yield seen
-    check_requested.receivers = others
-
-
-@pytest.fixture
-def key(checked) -> ApiKey:
-    return ApiKey.objects.create(secret=CANARY, label="build server", project="p-1")
-
-
-def texts(response) -> list[str]:
-    return [str(message) for message in response.context["messages"]]
-
-
-def act(admin: Client, url: str, action: str, *rows) -> list[str]:
-    response = admin.post(url, {"action": action, "_selected_action": [row.pk for row in rows]}, follow=True)
-    assert response.status_code == 200
-    return texts(response)
 
 
 @pytest.fixture
 def every_page(key) -> list[str]:
     """The address of every page that can be opened, with something on it."""
-    rest = {"state": State.RATE_LIMITED, "reason": Reason.DAY_QUOTA, "since": now(), "until": now() + timedelta(hours=6)}
-    KeyHealth.objects.create(credential=key, model="gemini-3.8-flash", detail="day quota", **rest)
+    rest(key, "gemini-3.8-flash")
+    rest(None, "gemini-3.8-pro", project="p-1")
     ServedModel.objects.create(credential=key, name="gemini-3.8-flash")
     owner = User.objects.create_user("ada")
     token, _ = ClientToken.issue(owner, label="laptop", plain=f"{CANARY}-token")
     record = UsageRecord.objects.create(
         uid="u", request_id="r", owner=owner, token=token, model_asked="gpt-4o", dialect="chat", status=200
     )
-    pages = ["/admin/", PASTE, "/admin/auth/user/", f"/admin/auth/user/{owner.pk}/change/", "/admin/auth/group/"]
-    for url, pk in ((KEYS, key.pk), (TOKENS, token.pk), (ALIASES, ModelAlias.objects.first().pk)):
+    StateChange.objects.create(credential=key, state=State.INVALID, reason=Reason.KEY_LEAKED, detail="said Google")
+    limit = QuotaLimit.objects.create(project="p-1", rpm=5)
+    error = UnknownError.objects.create(digest="d", status=418, body="a teapot", credential=key, first_at=now(), last_at=now())
+    alert = Alert.objects.create(cause=Outcome.THROTTLED, message="Everybody is throttled.", began_at=now())
+    run = CheckRun.objects.create(by="root", total=2)
+    CheckResult.objects.create(run=run, credential=key, outcome=Outcome.SERVED)
+    pages = [
+        "/admin/",
+        PASTE,
+        WHO,
+        f"{WHO}?model=gpt-4o",
+        "/admin/auth/user/",
+        f"/admin/auth/user/{owner.pk}/change/",
+        "/admin/auth/group/",
+    ]
+    for url, pk in ((KEYS, key.pk), (TOKENS, token.pk), (ALIASES, ModelAlias.objects.first().pk), (LIMITS, limit.pk)):
         pages += [url, f"{url}add/", f"{url}{pk}/change/", f"{url}{pk}/delete/", f"{url}{pk}/history/"]
+    for url, pk in ((RUNS, run.pk), (ALERTS, alert.pk), (ERRORS, error.pk)):
+        pages += [url, f"{url}{pk}/change/", f"{url}{pk}/history/"]
     return [
         *pages,
         USAGE,
         f"{USAGE}{record.pk}/change/",
-        f"{KEYS}?q=build&state=rate_limited&used=never",
+        f"{KEYS}?q=build&state=rate_limited&used=never&project=p-1&kind__exact=api_key",
+        f"{KEYS}{key.pk}/change/?earlier=1",
+        f"{RUNS}{run.pk}/change/?outcome=served&page=9",
         f"{USAGE}?result=failed",
     ]
 
@@ -101,153 +106,43 @@ def test_no_page_needs_the_encryption_key(admin, every_page, settings):
         assert admin.get(page).status_code == 200, page
 
 
-class TestPoolList:
-    def test_a_resting_key_says_why_and_until_when(self, admin, key):
-        until = now() + timedelta(hours=6)
-        Credential.objects.filter(pk=key.pk).update(state=State.RATE_LIMITED, reason=Reason.DAY_QUOTA, until=until)
-        page = admin.get(KEYS).content.decode()
-        assert "Rate limited" in page
-        assert "day quota used up · back" in page
-        assert "Pacific, in 6 h" in page
-
-    def test_a_rest_that_is_over_is_not_shown_any_more(self, admin, key):
-        Credential.objects.filter(pk=key.pk).update(state=State.RATE_LIMITED, reason=Reason.DAY_QUOTA, until=now())
-        assert "day quota used up" not in rows(admin.get(KEYS))
-        assert admin.get(f"{KEYS}?state=available").context["cl"].result_count == 1
-        assert admin.get(f"{KEYS}?state=rate_limited").context["cl"].result_count == 0
-
-    def test_an_available_key_names_the_models_that_it_rests_for(self, admin, key):
-        for model in "abcd":
-            KeyHealth.objects.create(
-                credential=key, model=model, state=State.RATE_LIMITED, reason=Reason.NOT_ENTITLED, since=now(), until=None
-            )
-        assert "rests for a, b, c and 1 more" in rows(admin.get(KEYS))
-
-    def test_an_empty_pool_says_what_to_do(self, admin):
-        for page in ("/admin/", KEYS):
-            assert "Paste your first Gemini API key" in admin.get(page).content.decode()
-
-    def test_a_pool_with_a_key_does_not(self, admin, key):
-        for page in ("/admin/", KEYS):
-            assert "Paste your first" not in admin.get(page).content.decode()
-
-    @pytest.mark.parametrize("url", [KEYS, "/admin/"])
-    def test_the_number_of_queries_does_not_grow_with_the_pool(self, admin, url, key):
-        make_keys(3)
-        admin.get(url)
-        with CaptureQueriesContext(connection) as few:
-            admin.get(url)
-        make_keys(45, start=3)
-        with CaptureQueriesContext(connection) as many:
-            admin.get(url)
-        assert len(many) == len(few)
-
-    def test_ten_thousand_keys_come_in_pages(self, admin):
-        ApiKey.objects.bulk_create(
-            (ApiKey(secret="s" * 20, fingerprint=f"{number}", masked=f"{number}") for number in range(10_000)), batch_size=500
-        )
-        listed = admin.get(KEYS).context["cl"]
-        assert (len(listed.result_list), listed.result_count) == (50, 10_000)
+def no_queue(**kwargs):
+    raise OperationalError("redis is gone")
 
 
-def rows(response) -> str:
-    """The page without its list of filters, which names every reason."""
-    page = response.content.decode()
-    return page[page.index('id="changelist-form"') : page.index("</form>", page.index('id="changelist-form"'))]
-
-
-def make_keys(number: int, *, start: int = 0) -> None:
-    for place in range(start, start + number):
-        key = ApiKey.objects.create(secret=f"AQ.one-of-many-{place:04d}")
-        KeyHealth.objects.create(
-            credential=key,
-            model="m",
-            state=State.RATE_LIMITED,
-            reason=Reason.DAY_QUOTA,
-            since=now(),
-            until=now() + timedelta(hours=1),
-        )
-
-
-class TestActions:
-    def test_disable_and_enable(self, admin, key):
-        assert act(admin, KEYS, "disable", key) == ["1 key is disabled."]
-        assert not ApiKey.objects.get().enabled
-        assert act(admin, KEYS, "enable", key) == ["1 key is enabled."]
-        assert ApiKey.objects.get().enabled
-
-    def test_return_to_service_forgets_what_was_wrong(self, admin, key):
-        KeyHealth.objects.create(credential=key, state=State.INVALID, reason=Reason.KEY_LEAKED, since=now())
-        Credential.objects.update(state=State.INVALID, reason=Reason.KEY_LEAKED)
-        assert act(admin, KEYS, "return_to_service", key) == ["1 key is back in the pool."]
-        assert (ApiKey.objects.get().state, KeyHealth.objects.count()) == (State.AVAILABLE, 0)
-
-    def test_check_now_asks_for_a_check(self, admin, key, checked):
-        assert "1 key is being checked." in act(admin, KEYS, "check_now", key)[0]
-        assert checked == [key.pk]
-
-    def test_a_wish_for_very_many_checks_is_cut_and_says_so(self, admin, checked):
-        ApiKey.objects.bulk_create(
-            (ApiKey(secret="s" * 20, fingerprint=f"{number}", masked=f"{number}") for number in range(501)), batch_size=100
-        )
-        form = {"action": "check_now", "_selected_action": [ApiKey.objects.first().pk], "select_across": "1"}
-        assert texts(admin.post(KEYS, form, follow=True)) == ["The first 500 are being checked. Check the others later."]
-        assert len(checked) == 500
-
-    def test_without_a_task_queue_the_admin_is_told(self, admin, key, checked):
-        def no_queue(**kwargs):
-            raise OperationalError("redis is gone")
-
-        check_requested.connect(no_queue)
-        assert "task queue cannot be reached" in act(admin, KEYS, "check_now", key)[0]
-
-    def test_deleting_asks_first_and_takes_everything_of_the_key_along(self, admin, key):
-        ServedModel.objects.create(credential=key, name="m")
-        question = admin.post(KEYS, {"action": "delete_selected", "_selected_action": [key.pk]})
-        assert "build server" in question.content.decode()
-        admin.post(KEYS, {"action": "delete_selected", "_selected_action": [key.pk], "post": "yes"})
-        assert (ApiKey.objects.count(), ServedModel.objects.count()) == (0, 0)
-
-    def test_who_may_only_look_is_offered_no_action(self, client, key):
-        viewer = User.objects.create_user("viewer", is_staff=True)
-        viewer.user_permissions.add(Permission.objects.get(codename="view_apikey"))
-        client.force_login(viewer)
-        assert "build server" in client.get(KEYS).content.decode()
-        act(client, KEYS, "disable", key)
-        assert ApiKey.objects.get().enabled
-        assert client.get(PASTE).status_code == 403
-
-
-TABS = {f"{tab}-{count}_FORMS": "0" for tab in ("health", "served_models") for count in ("TOTAL", "INITIAL")}
+TABS = {f"{tab}-{count}_FORMS": "0" for tab in ("served_models",) for count in ("TOTAL", "INITIAL")}
 CHOICES = {"label": "mine", "project": "", "enabled": "on", "priority": "0", "weight": "1", "notes": ""} | TABS
 
 
-@pytest.fixture
-def committed(django_capture_on_commit_callbacks):
-    """`with committed():` is a transaction that ends: what waits for its end is done then."""
-    return partial(django_capture_on_commit_callbacks, execute=True)
-
-
 class TestKeyForm:
-    def test_a_new_key_is_stored_and_checked(self, admin, checked, committed):
-        with committed():
-            response = admin.post(f"{KEYS}add/", CHOICES | {"key": f" {CANARY} "}, follow=True)
-            assert checked == []  # A worker that is told now would find no key.
+    def test_a_new_key_is_stored_and_checked(self, admin, checked):
+        response = admin.post(f"{KEYS}add/", CHOICES | {"key": f" {CANARY} "}, follow=True)
         key = ApiKey.objects.get()
         assert (key.secret, key.label, key.enabled) == (CANARY, "mine", True)
         assert checked == [key.pk]
+        assert response.redirect_chain[-1][0] == f"{RUNS}{CheckRun.objects.get().pk}/change/"
         assert "CANARY" not in response.content.decode()
+
+    def test_no_check_is_asked_for_before_the_key_is_stored_for_good(self, admin, checked):
+        """A worker may be faster than a transaction, and would find nothing to check."""
+        open_transactions = []
+
+        def note(**kwargs):
+            open_transactions.append(len(connection.savepoint_ids))
+
+        check_requested.connect(note)
+        admin.post(f"{KEYS}add/", CHOICES | {"key": CANARY})
+        assert open_transactions == [len(connection.savepoint_ids)]
 
     def test_a_key_left_empty_stays_as_it_was(self, admin, key, checked):
         admin.post(f"{KEYS}{key.pk}/change/", CHOICES | {"key": "", "label": "renamed"})
         key = ApiKey.objects.get()
         assert (key.secret, key.label, checked) == (CANARY, "renamed", [])
 
-    def test_a_replaced_key_starts_afresh(self, admin, key, checked, committed):
+    def test_a_replaced_key_starts_afresh(self, admin, key, checked):
         KeyHealth.objects.create(credential=key, state=State.INVALID, reason=Reason.KEY_LEAKED, since=now())
         Credential.objects.update(state=State.INVALID, reason=Reason.KEY_LEAKED)
-        with committed():
-            admin.post(f"{KEYS}{key.pk}/change/", CHOICES | {"key": "AQ.replacement-0123456789"})
+        admin.post(f"{KEYS}{key.pk}/change/", CHOICES | {"key": "AQ.replacement-0123456789"})
         fresh = ApiKey.objects.get()
         assert (fresh.pk, fresh.secret, fresh.state) == (key.pk, "AQ.replacement-0123456789", State.AVAILABLE)
         assert fresh.fingerprint == crypto.fingerprint("AQ.replacement-0123456789")
@@ -256,15 +151,41 @@ class TestKeyForm:
     def test_saving_does_not_overwrite_what_the_pool_wrote_meanwhile(self, admin, key):
         Credential.objects.update(state=State.RATE_LIMITED)
         with CaptureQueriesContext(connection) as queries:
-            admin.post(f"{KEYS}{key.pk}/change/", CHOICES | {"key": ""})
+            admin.post(f"{KEYS}{key.pk}/change/", CHOICES | {"key": "", "project": "p-1"})
         [update] = [query["sql"] for query in queries if query["sql"].startswith('UPDATE "credentials_credential"')]
         assert '"state"' not in update
         assert '"secret"' not in update
 
-    def test_save_and_check_does_both(self, admin, key, checked, committed):
-        with committed():
-            admin.post(f"{KEYS}{key.pk}/change/", CHOICES | {"key": "", "_check": ""})
+    def test_save_and_check_does_both(self, admin, key, checked):
+        admin.post(f"{KEYS}{key.pk}/change/", CHOICES | {"key": "", "_check": ""})
         assert (ApiKey.objects.get().label, checked) == ("mine", [key.pk])
+
+    def test_a_project_that_an_admin_types_wins_over_what_was_learned(self, admin, key):
+        Credential.objects.update(project_source=ProjectSource.LEARNED)
+        page = f"{KEYS}{key.pk}/change/"
+        assert "This one was named by Google in an error" in admin.get(page).content.decode()
+        admin.post(page, CHOICES | {"key": "", "project": "p-2"})
+        typed = ApiKey.objects.get()
+        assert (typed.project, typed.project_source) == ("p-2", ProjectSource.TYPED)
+        store.set_project([key.pk], "p-3", ProjectSource.LEARNED)
+        assert ApiKey.objects.get().project == "p-2"
+        assert "typed in by an admin" in admin.get(page).content.decode()
+
+    def test_a_project_that_is_cleared_is_learned_again(self, admin, key):
+        Credential.objects.update(project_source=ProjectSource.TYPED)
+        admin.post(f"{KEYS}{key.pk}/change/", CHOICES | {"key": "", "project": ""})
+        store.set_project([key.pk], "p-3", ProjectSource.LEARNED)
+        assert ApiKey.objects.get().project == "p-3"
+
+    @pytest.mark.parametrize(("source", "kept"), [(ProjectSource.TYPED, "p-1"), (ProjectSource.LEARNED, "")])
+    def test_a_replaced_key_keeps_only_a_project_that_was_typed(self, admin, key, source, kept):
+        Credential.objects.update(project_source=source)
+        admin.post(f"{KEYS}{key.pk}/change/", CHOICES | {"key": "AQ.replacement-0123456789", "project": "p-1"})
+        assert ApiKey.objects.get().project == kept
+
+    def test_the_project_of_a_new_key_counts_as_typed(self, admin, checked):
+        admin.post(f"{KEYS}add/", CHOICES | {"key": CANARY, "project": "p-7"})
+        assert ApiKey.objects.get().project_source == ProjectSource.TYPED
 
     @pytest.mark.parametrize(
         ("entry", "says"), [(CANARY, "in the pool already, as build server"), ("short", "shorter than 8"), ("", "required")]
@@ -293,7 +214,22 @@ class TestPaste:
         assert "1 added" in page
         assert "CANARY" not in page
         assert (new.secret, new.project, new.priority) == ("AQ.second-0123456789", "p-9", 2)
+        assert new.project_source == ProjectSource.TYPED
         assert checked == [new.pk]
+        assert f'href="{RUNS}{CheckRun.objects.get().pk}/change/"' in page
+
+    def test_an_import_of_nothing_new_starts_no_check(self, admin, key, checked):
+        page = admin.post(PASTE, {"keys": CANARY, "priority": "0", "import": "1"}).content.decode()
+        assert "0 added" in page
+        assert "being checked" not in page
+        assert not CheckRun.objects.exists()
+
+    def test_an_import_without_a_task_queue_says_so(self, admin, checked):
+        check_requested.connect(no_queue)
+        page = admin.post(PASTE, {"keys": CANARY, "priority": "0", "import": "1"}).content.decode()
+        assert "1 added" in page
+        assert "task queue cannot be reached" in page
+        assert ApiKey.objects.count() == 1
 
     def test_a_check_is_asked_for_only_once_the_keys_are_stored_for_good(self, admin, checked):
         """A worker may be faster than a transaction, and would find nothing to check."""
@@ -370,10 +306,10 @@ class TestTokens:
     def test_revoking_is_for_good(self, admin, owner):
         token, _ = ClientToken.issue(owner)
         version = PoolVersion.current()
-        assert act(admin, TOKENS, "revoke", token) == ["1 token is revoked."]
+        assert act(admin, "revoke", token, url=TOKENS) == ["1 token is revoked."]
         assert not ClientToken.objects.live(at=now()).exists()
         assert PoolVersion.current() > version
-        assert act(admin, TOKENS, "revoke", token) == ["0 tokens are revoked."]
+        assert act(admin, "revoke", token, url=TOKENS) == ["0 tokens are revoked."]
 
 
 @pytest.mark.parametrize(
@@ -408,7 +344,10 @@ class TestPoolVersion:
         owner.is_active = False
         assert self.moved_by(key.save)
         assert self.moved_by(token.save)
+        limit = QuotaLimit(project="p-1", rpm=1)
         assert self.moved_by(alias.save)
+        assert self.moved_by(limit.save)
+        assert self.moved_by(limit.delete)
         assert self.moved_by(owner.save)
         assert self.moved_by(alias.delete)
         assert self.moved_by(token.delete)
@@ -417,7 +356,7 @@ class TestPoolVersion:
 
     @pytest.mark.parametrize("action", ["enable", "disable", "return_to_service"])
     def test_every_action_moves_it(self, admin, key, action):
-        assert self.moved_by(lambda: act(admin, KEYS, action, key))
+        assert self.moved_by(lambda: act(admin, action, key))
 
     def test_signing_in_does_not(self, client, owner):
         assert not self.moved_by(lambda: client.force_login(owner))
