@@ -11,9 +11,9 @@ PRO = "gemini-3.1-pro-preview"
 KEYS = frozenset({"api_key"})
 
 
-def key(number: int, **fields) -> Entry:
+def key(number: int, *, kind: str = "api_key", **fields) -> Entry:
     fields.setdefault("group", f"key:{number}")
-    return Entry(id=number, kind="api_key", label=f"key {number}", secret=f"secret-{number}", **fields)
+    return Entry(id=number, kind=kind, label=f"key {number}", secret=f"secret-{number}", **fields)
 
 
 def pool_of(*entries: Entry, rules: RestRules | None = None) -> Pool:
