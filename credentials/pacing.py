@@ -48,6 +48,8 @@ class Pacer:
         """Whether only permits count that `permits.py` has leased; else this process keeps to its share."""
         self.wanting: dict[Budget, None] = {}
         """Those that need more permits, the longest waiting first."""
+        self.refused: dict[Budget, None] = {}
+        """Those that Redis had nothing for, which ask again in a while."""
         self.call: Callable[[], None] = _nobody_to_call
         """Says that somebody is `wanting`."""
         self._rules = _Rules(())
@@ -119,10 +121,11 @@ class Pacer:
 
     def _want(self, budget: Budget, need: int) -> None:
         budget.need = max(budget.need, need)
-        if budget not in self.wanting:
+        if budget.refusals:
+            self.refused[budget] = None
+        elif budget not in self.wanting:
             self.wanting[budget] = None
-            if not budget.refusals:
-                self.call()
+            self.call()
 
     def _meter(self, group: str, model: str, at: float) -> "_Meter":
         meter = self._meters.get((group, model))

@@ -122,6 +122,7 @@ class Permits:
             self._fall_back(error)
             return
         self._process = secrets.token_hex(6)
+        self._called, self._tried = asyncio.Event(), asyncio.Event()  # Of the loop that runs now.
         self._pacer.call = self._called.set
         self._task = asyncio.create_task(self._keep(self._client), name="castor-permits")
         await self._tried.wait()
@@ -178,6 +179,7 @@ class Permits:
         self._complained = True
         self._pacer.leased = False
         self._pacer.wanting.clear()
+        self._pacer.refused.clear()
         self._on_change()
 
     async def _lease_ahead(self, client: async_redis.Redis) -> None:
@@ -198,14 +200,19 @@ class Permits:
 
     def _wanted(self, *, is_tick: bool) -> list[_Ask]:
         """For those that want permits. Whom Redis has refused asks again at a tick only."""
-        now, wanting = self._clock(), self._pacer.wanting
-        for budget in wanting:
-            self._pacer.enter(budget, now)
-        look_at_full = self._ticks % FULL_TICKS == 0
-        due = [budget for budget in wanting if not budget.refusals or (is_tick and (look_at_full or not budget.full))]
+        now, refused = self._clock(), self._pacer.refused
+        again: list[Budget] = []
+        if is_tick:
+            for budget in refused:
+                self._pacer.enter(budget, now)  # In the next minute it is refused no more.
+            look_at_full = self._ticks % FULL_TICKS == 0
+            again = [budget for budget in refused if look_at_full or not budget.full]
+        due = dict.fromkeys((*self._pacer.wanting, *again))
+        self._pacer.wanting.clear()
         for budget in due:
-            del wanting[budget]
+            refused.pop(budget, None)
             self._idle.pop(budget, None)
+            self._pacer.enter(budget, now)
         return [_wanted(budget, budget.block(self._pacer.processes)) for budget in due]
 
     def _left_idle(self) -> list[_Ask]:
