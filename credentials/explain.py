@@ -34,15 +34,22 @@ def explain(pool: Pool, model: str, *, kinds: frozenset[str] | None = None, at: 
     """All credentials of these kinds (None: of any), those that would be asked first."""
     model = pool.roster.resolve(model)
     line = pool.line(model, kinds=kinds)
-    chosen = [_judged(pool, entry, model, at) for tier in line.tiers for entry in tier]
+    tiers = [[_judged(pool, entry, model, at) for entry in tier] for tier in line.tiers]
+    chosen = [candidate for tier in tiers for candidate in tier]
     free = [candidate for candidate in chosen if not candidate.why]
-    resorts = sorted((candidate for candidate in chosen if candidate.last_resort), key=lambda candidate: candidate.until or at)
+    resorts = [candidate for tier in tiers for candidate in _last_resorts(tier, at)]
     ranked = [
         Candidate(found.entry, rank, found.why, found.until, found.last_resort)
         for rank, found in enumerate((*free, *resorts), start=1)
     ]
     skipped = [candidate for candidate in chosen if candidate.why and not candidate.last_resort]
     return [*ranked, *skipped, *_left_out(pool, line, model, kinds)]
+
+
+def _last_resorts(tier: list[Candidate], at: float) -> list[Candidate]:
+    """The first to come back is asked first."""
+    resting = (candidate for candidate in tier if candidate.last_resort)
+    return sorted(resting, key=lambda candidate: candidate.until or at)
 
 
 def _judged(pool: Pool, entry: Entry, model: str, at: float) -> Candidate:

@@ -84,10 +84,14 @@ class _Tier:
     def ring(self) -> "Ring":
         return Ring(self.by_group)
 
+    def when(self, turn: _Turn) -> tuple[float, int]:
+        """Its turn, if it were free; what it has missed while it rested it does not make up for."""
+        return max(turn.due, self.now) if turn.asleep else turn.due, turn.order
+
     def wake(self, turn: _Turn) -> None:
         if turn.asleep:
+            turn.due, _ = self.when(turn)
             turn.asleep = False
-            turn.due = max(turn.due, self.now)  # What it has missed it does not make up for.
             heappush(self.ready, (turn.due, turn.order, turn))
 
     def wake_those_whose_time_is_over(self, at: float) -> None:
@@ -156,7 +160,7 @@ class Line:
     @property
     def tiers(self) -> list[list[Entry]]:
         """As they would be asked if all were free."""
-        return [[turn.entry for turn in sorted(tier.turns, key=lambda turn: (turn.due, turn.order))] for tier in self._tiers]
+        return [[turn.entry for turn in sorted(tier.turns, key=tier.when)] for tier in self._tiers]
 
     @property
     def due(self) -> dict[int, float]:
@@ -191,8 +195,11 @@ class Line:
 
     def has_busy(self, judge: Judge) -> bool:
         """Whether somebody may be free as soon as a call ends. To be asked after a `pick` in vain."""
-        blocks = (judge(turn.entry) for tier in self._tiers for _, _, turn in tier.ready)
-        return any(block is not None and block.busy for block in blocks)
+        return _is_any_busy(judge, (turn for tier in self._tiers for _, _, turn in tier.ready))
+
+    def has_busy_last_resort(self, judge: Judge) -> bool:
+        """Whether one that rests softly may be asked as soon as a call ends."""
+        return _is_any_busy(judge, (turn for tier in self._tiers for _, _, stamp, turn in tier.soft if turn.stamp == stamp))
 
     def may_serve(self) -> bool:
         """Whether anybody could be asked now or after the calls under way, if need be."""
@@ -260,8 +267,13 @@ class Line:
             if turn is best:
                 tier.move_on(turn)
             else:
+                turn.due = max(turn.due, tier.now)  # What it has missed while it was busy it does not make up for.
                 heappush(ready, (turn.due, turn.order, turn))
         return best.entry if best is not None else None
+
+
+def _is_any_busy(judge: Judge, turns: Iterable[_Turn]) -> bool:
+    return any(block is not None and block.busy for block in (judge(turn.entry) for turn in turns))
 
 
 def _point(group: str) -> int:

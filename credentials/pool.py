@@ -14,6 +14,7 @@ from credentials.guard import Guard
 from credentials.health import (
     CONTRASTED,
     EFFECTS,
+    SCOPES,
     Effect,
     Outcome,
     Reason,
@@ -237,7 +238,12 @@ class Pool:
 
         Either it has MAX_CONCURRENT calls in flight, or one call is finding out whether its rest is really over.
         """
-        return self._line(model, kinds).has_busy(lambda entry: TRIED if entry.id in tried else self.block(entry, model, at))
+        line = self._line(model, kinds)
+
+        def judge(entry: Entry) -> Block | None:
+            return TRIED if entry.id in tried else self.block(entry, model, at)
+
+        return line.has_busy(judge) or line.has_busy_last_resort(judge)
 
     def may_serve(self, model: str, *, kinds: frozenset[str]) -> bool:
         """Whether anybody could be asked for the model now, soon, or as a last resort."""
@@ -257,7 +263,7 @@ class Pool:
 
         if line.pick(at, judge, self._load) is not None:
             return at
-        if line.has_busy(judge):
+        if line.has_busy(judge) or line.has_busy_last_resort(judge):
             return at + 1  # Busy, not resting: a call ends any moment.
         moment = line.earliest(judge)
         return None if moment is None or moment == FOREVER else max(moment, at)
@@ -356,7 +362,7 @@ class Pool:
             if rest is None:
                 continue
             # A call that began before the trouble says nothing about it, however well it went.
-            if rest.until is None or rest.until <= at or (rest.is_soft and rest.since <= lease.at):
+            if rest.until is None or (rest.since <= lease.at and (rest.is_soft or rest.until <= at)):
                 self._change(Change(place, entry.id, None))
 
     def _strike(self, lease: Lease, outcome: Outcome, effect: Effect, reason: Reason, at: float, evidence: Evidence) -> None:
@@ -418,16 +424,17 @@ class Pool:
 
     def _is_everywhere(self, place: Place, reason: Reason, lease: Lease, at: float) -> bool:
         """Whether half of the pool rests for this reason already, and has begun to at about the same time."""
-        struck = self.rests.struck_by(reason, place[1], since=at - AT_ONCE, at=at)
+        struck = self.rests.struck_by(reason, place[1], since=at - AT_ONCE, at=at, besides=place)
         if not struck:
             return False
         line = self._line(lease.model, lease.kinds)
-        dead_for_long = sum(1 for entry in line if self._is_dead(entry, before=at - AT_ONCE))
-        return struck + 1 > max(1, (len(line) - dead_for_long) // 2)
+        alive = [entry for entry in line if not self._is_dead(entry, before=at - AT_ONCE)]
+        size = len({entry.group for entry in alive}) if SCOPES[reason].is_shared else len(alive)
+        return struck + 1 > max(1, size // 2)
 
     def _is_dead(self, entry: Entry, *, before: float) -> bool:
-        rest = self.rests.get((entry.name, ""))
-        return rest is not None and rest.state is State.INVALID and rest.since < before
+        rests = (self.rests.get((who, "")) for who in (entry.name, entry.group))
+        return any(rest is not None and rest.state is State.INVALID and rest.since < before for rest in rests)
 
     def _note_failure(self, lease: Lease, outcome: Outcome, at: float, evidence: Evidence) -> None:
         groups = self._line(lease.model, lease.kinds).groups

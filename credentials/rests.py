@@ -74,9 +74,9 @@ class Rests:
             if (rest := self.by_place.get(place)) is not None:
                 yield rest
 
-    def struck_by(self, reason: Reason, model: str, *, since: float, at: float) -> int:
-        """How many places rest for this reason that have begun to lately."""
-        places = (place for place in self._by_reason.get(reason, ()) if place[1] == model)
+    def struck_by(self, reason: Reason, model: str, *, since: float, at: float, besides: Place) -> int:
+        """How many other places rest for this reason that have begun to lately."""
+        places = (place for place in self._by_reason.get(reason, ()) if place[1] == model and place != besides)
         return sum(1 for place in places if self.by_place[place].is_in_force(at) and self.by_place[place].since >= since)
 
 
