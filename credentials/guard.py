@@ -105,4 +105,6 @@ class Guard:
             if len(self._models) >= _MOST_MODELS:
                 self._models.popitem(last=False)  # Model names come from callers: without a bound they could fill the memory.
             silence = self._models[model] = Silence()
+        else:
+            self._models.move_to_end(model)
         return silence
