@@ -41,10 +41,10 @@ def save(learned: Learned) -> None:
 
 @transaction.atomic
 def _save_what_matters(learned: Learned) -> None:
-    for credential_id, project in learned.projects.items():
-        set_project([credential_id], project, ProjectSource.LEARNED)
     if learned.changes:
         _save_changes(learned.changes)
+    for credential_id, project in learned.projects.items():  # Afterwards: its rests become those of the project.
+        set_project([credential_id], project, ProjectSource.LEARNED)
     if learned.limits:
         _save_limits(learned.limits.values())
     chronicle.keep_unknown(learned.unknown)
