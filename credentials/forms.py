@@ -42,6 +42,7 @@ class ApiKeyForm(forms.ModelForm):
     class Meta:
         model = ApiKey
         fields = ("label", "project", "enabled", "priority", "weight", "max_concurrent", "notes")
+        widgets = {"notes": UnfoldAdminTextareaWidget({"rows": 3})}
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)

@@ -32,13 +32,15 @@ def on_page_of(key: ApiKey | None, request: HttpRequest) -> dict[str, Any]:
         return {}
     at = now()
     status = status_of(key, at=at)
+    rests = _rests(key, at)
     return {
         "key": key,
         "status": status,
         "status_kind": COLOURS[status.state],
         "facts": _facts(key),
         "strip": strip_of(key.recent),
-        "rests": _rests(key, at),
+        "rests": rests,
+        "rests_for_models": any(rest["is_of_one_model"] for rest in rests),
     } | _timeline(key, _page_number(request))
 
 
@@ -97,6 +99,7 @@ def _rest(rest: KeyHealth, at: datetime) -> dict[str, Any]:
     until = describe_return(rest.until, day_quota=rest.reason == Reason.DAY_QUOTA, at=at) or "until a check finds it well"
     return {
         "model": rest.model or "All models",
+        "is_of_one_model": bool(rest.model),
         "whose": f"project {rest.project}" if rest.project else "this key",
         "chip": effect_of(rest, at),
         "reason": rest.get_reason_display(),

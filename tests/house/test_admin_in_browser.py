@@ -20,12 +20,30 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 FLAGS += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
 KEYS, TOKENS = "/admin/credentials/apikey/", "/admin/credentials/clienttoken/"
 ALIASES, USAGE = "/admin/credentials/modelalias/", "/admin/openai_api/usagerecord/"
+RUNS, LIMITS, ERRORS = "/admin/credentials/checkrun/", "/admin/credentials/quotalimit/", "/admin/credentials/unknownerror/"
+ALERTS, WHO = "/admin/credentials/alert/", "/admin/credentials/apikey/who_would_serve/"
 POOL = [f"AQ.a-key-in-the-browser-{number}" for number in range(3)]
 REVIVE = """
 from credentials import store
 from credentials.models import ApiKey
 ApiKey.objects.update(enabled=True)
 store.return_to_service(ApiKey.objects.all())
+"""
+# One row at least for every page that is empty while all is well.
+MISHAPS = """
+from django.utils.timezone import now
+from credentials.models import Alert, Credential, KeyHealth, QuotaLimit, StateChange, UnknownError
+key = Credential.objects.defer("secret").get(pk=1)
+lately = {"recent": "ssssdmnf?ksssssssssr", "failures": 2, "last_error": "upstream_failed", "last_error_at": now()}
+Credential.objects.filter(pk=key.pk).update(**lately)
+error = {"state": "rate_limited", "reason": "not_entitled", "detail": "Quota exceeded for quota metric, limit: 0"}
+KeyHealth.objects.get_or_create(credential=key, model="gemini-3.8-pro", defaults=error | {"since": now()})
+StateChange.objects.create(credential=key, model="gemini-3.8-pro", **error)
+QuotaLimit.objects.get_or_create(project="gen-lang-client-0123456789", model="gemini-3.8-pro", rpm=200, tpm=125000, rpd=5000)
+seen = {"first_at": now(), "last_at": now(), "credential": key, "model": "gemini-3.8-flash"}
+UnknownError.objects.get_or_create(digest="d", defaults=seen | {"status": 418, "body": '{"error": {"status": "TEAPOT"}}'})
+alert = {"message": "Google fails for gemini-3.8-pro: 3 of 4 credentials met it.", "began_at": now()}
+Alert.objects.get_or_create(cause="upstream_failed", model="gemini-3.8-pro", ended_at=None, defaults=alert)
 """
 PASSWORD = r"first admin: admin, password (\S+)"
 DESK, PHONE = {"width": 1300, "height": 850}, {"width": 390, "height": 800}
@@ -163,6 +181,9 @@ def test_keys_are_tried_dry_then_imported_and_then_checked(house, operator):
     expect(report).to_contain_text("3 added, 1 there already, 1 malformed.")
     operator.picture("imported")
     assert not [key for key in POOL if key in operator.page.content()]
+    operator.page.get_by_role("link", name="see what is found").click()
+    expect(operator.page.get_by_text("3 of 3 checked")).to_be_visible(timeout=20_000)  # The page asks by itself.
+    operator.picture("checks of what was imported")
     eventually(lambda: all(_models(house)), "checked")
     assert operator.states() == ["Available"] * 3
     operator.picture("keys")
@@ -208,20 +229,21 @@ def test_keys_are_disabled_and_enabled(house, pool, operator):
     assert operator.states() == ["Available"] * 3
 
 
-def test_dead_keys_say_why_and_return_to_service(house, pool, operator):
-    house.google.script(error="leaked", times=None)
-    eventually(lambda: house.chat() == 503, "without a key")
+def test_a_dead_key_says_why_and_returns_to_service(house, pool, operator):
+    house.google.script(key=POOL[0], error="leaked", times=None)
+    eventually(lambda: house.chat() == 200 and "Invalid" in operator.states(), "shown as dead")
     house.google.scripts.clear()
-    eventually(lambda: operator.states() == ["Invalid"] * 3, "shown as dead")
+    assert operator.states() == ["Invalid", "Available", "Available"]
     expect(operator.page.locator("#result_list")).to_contain_text("reported as leaked")
     operator.picture("dead keys")
     operator.open("/admin/")
     expect(operator.page.get_by_text("What does not serve now")).to_be_visible()
     operator.picture("overview")
-    operator.open(KEYS)
-    operator.choose("Return to service")
-    expect(operator.page.get_by_text("3 keys are back in the pool.")).to_be_visible()
-    eventually(lambda: house.chat() == 200, "serving")
+    operator.page.get_by_role("link", name=re.compile("er-0$")).click()
+    expect(operator.page.locator("#timeline")).to_contain_text("Your API key was reported as leaked.")
+    operator.picture("a dead key")
+    operator.page.get_by_role("button", name="Return to service").click()
+    expect(operator.page.get_by_text("1 key is back in the pool.")).to_be_visible()
     assert operator.states() == ["Available"] * 3
 
 
@@ -235,6 +257,52 @@ def test_an_alias_is_edited_in_its_list_and_another_model_answers(house, pool, o
     eventually(lambda: _model_that_answers(house, "gpt-4o") == "gemini-2.5-flash", "another model")
 
 
+def test_a_check_leads_to_its_run_whose_page_goes_on_by_itself_and_can_be_filtered(house, pool, operator):
+    house.google.script(key=POOL[0], error="leaked", times=None)
+    operator.open(KEYS)
+    operator.choose("Check with one token")
+    expect(operator.page.get_by_text("3 of 3 checked")).to_be_visible(timeout=20_000)
+    operator.picture("a run")
+    operator.page.get_by_role("link", name="Lists models, but may not use them").click()
+    expect(operator.page.locator("table.rows tbody tr")).to_have_count(1)
+    operator.open(RUNS)
+    expect(operator.page.locator("#result_list")).to_contain_text("3 of 3")
+
+
+def test_the_weight_of_all_keys_is_set_on_a_page_that_says_how_many(house, pool, operator):
+    operator.open(KEYS)
+    operator.choose("Set weight …")
+    expect(operator.page.get_by_text("3 keys will be changed")).to_be_visible()
+    operator.page.get_by_label("Weight").fill("4")
+    operator.picture("set weight")
+    operator.page.get_by_role("button", name="Set weight").click()
+    expect(operator.page.get_by_text("3 keys are of weight 4 now.")).to_be_visible()
+
+
+def test_the_list_is_filtered_by_a_project_that_is_typed(house, pool, operator):
+    operator.open(KEYS)
+    operator.choose("Set Google project …", row=POOL[0][-4:])
+    operator.page.get_by_label("Google project").fill("gen-lang-client-0123456789")
+    operator.page.get_by_role("button", name="Set project").click()
+    operator.page.locator("a", has_text="Filters").click()
+    operator.page.get_by_label("By Google project").fill("client-012")
+    operator.picture("filters")
+    operator.page.get_by_label("By Google project").press("Enter")
+    expect(operator.page.locator("#result_list tbody tr")).to_have_count(1)
+
+
+def test_one_asks_who_would_serve_and_who_would_not(house, pool, operator):
+    operator.open(KEYS)
+    operator.choose("Disable", row=POOL[0][-4:])
+    expect(operator.page.get_by_text("1 key is disabled.")).to_be_visible()
+    operator.open(WHO)
+    operator.page.get_by_label("If a request came now for").fill("gemini-3.8-flash")
+    operator.page.get_by_role("button", name="Show").click()
+    eventually(lambda: operator.page.reload() and operator.page.get_by_text("2 would be asked").is_visible(), "told")
+    expect(operator.page.get_by_text("1 more is disabled.")).to_be_visible()
+    operator.picture("who would serve")
+
+
 def _model_that_answers(house: House, asked: str) -> str:
     assert house.chat(model=asked) == 200
     return house.google.log.generation()[-1].model
@@ -246,8 +314,11 @@ def test_every_page_fits_the_screen_in_either_light(house, pool, operator, scree
     operator.page.set_viewport_size(screen)
     operator.page.emulate_media(color_scheme=scheme)
     eventually(lambda: house.chat() == 200, "serving")
-    for path in ("/admin/", KEYS, f"{KEYS}1/change/", f"{KEYS}paste_keys/", TOKENS, f"{TOKENS}add/", ALIASES, USAGE):
+    house.castor.python(MISHAPS)
+    pages = ("/admin/", KEYS, f"{KEYS}1/change/", f"{KEYS}paste_keys/", TOKENS, f"{TOKENS}add/", ALIASES, USAGE)
+    pages += (RUNS, f"{RUNS}1/change/", f"{WHO}?model=gemini-3.8-flash", ERRORS, f"{ERRORS}1/change/", ALERTS)
+    for path in (*pages, LIMITS, f"{LIMITS}add/"):
         operator.open(path)
-        operator.picture(f"{path.strip('/').replace('/', '-')}, {scheme}, {screen['width']}")
+        operator.picture(f"{re.sub('[/?=]+', '-', path.strip('/'))}, {scheme}, {screen['width']}")
         wider = operator.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, path

@@ -49,7 +49,8 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import Group, User
 from django.contrib.sessions.backends.db import SessionStore
-from credentials.models import ApiKey, ClientToken, ModelAlias
+from django.utils.timezone import now
+from credentials.models import Alert, ApiKey, CheckRun, ClientToken, ModelAlias, QuotaLimit, UnknownError
 from openai_api.models import UsageRecord
 
 def session(user):
@@ -64,7 +65,9 @@ clerk = User.objects.create_user("clerk", is_staff=True)
 token, plain = ClientToken.issue(ada)
 record = UsageRecord.objects.create(uid="u", request_id="r", owner=ada, token=token, model_asked="m", dialect="chat", status=200)
 rows = [ada, Group.objects.create(name="readers"), ApiKey.objects.create(secret="AQ.a-key-of-routes"), token, record]
-rows.append(ModelAlias.objects.first())
+rows += [ModelAlias.objects.first(), CheckRun.objects.create(by="ada", total=1), QuotaLimit.objects.create(rpm=1)]
+rows.append(UnknownError.objects.create(digest="d", status=418, body="tea", first_at=now(), last_at=now()))
+rows.append(Alert.objects.create(cause="throttled", message="Everybody is throttled.", began_at=now()))
 named = {f"{row._meta.app_label}/{row._meta.model_name}": row.pk for row in rows}
 sessions = {"user": session(ada), "clerk": session(clerk), "admin": session(User.objects.get(username="admin"))}
 print(json.dumps({"token": plain, "sessions": sessions, "rows": named}))
@@ -163,9 +166,10 @@ def test_a_member_of_the_staff_without_rights_sees_no_row(house):
 def test_an_admin_opens_every_page(house):
     answers = {route: verdict(house.ask("admin", route)) for route in SITE}
     refused = {route for route, answer in answers.items() if answer != "open"}
-    # An autocompletion must say for which field it is; usage can be read only.
-    usage = "admin/openai_api/usagerecord/"
-    assert refused == {"admin/autocomplete/", f"{usage}add/", f"{usage}<object_id>/delete/"}
+    # An autocompletion must say for which field it is; what Castor writes itself can be read only.
+    written = ["openai_api/usagerecord", "credentials/checkrun", "credentials/alert"]
+    read_only = {f"admin/{name}/{action}" for name in written for action in ("add/", "<object_id>/delete/")}
+    assert refused == {"admin/autocomplete/", "admin/credentials/unknownerror/add/"} | read_only
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
