@@ -6,7 +6,7 @@ Any of these may be delivered twice, late or not at all. What comes late is drop
 from collections.abc import Iterable
 from datetime import timedelta
 
-from celery import shared_task
+from celery import current_app, shared_task
 from django.conf import settings
 from django.db.models import QuerySet
 from django.utils.timezone import now
@@ -24,6 +24,9 @@ _ROUND = 60.0
 """Seconds after which a check of the schedule that no worker took is dropped; the next round asks again."""
 _BATCH = 20
 """Checks in one task. They go on side by side, so one that hangs delays none of the others, and its task a minute at most."""
+_PROMPT = {"socket_timeout": 1, "socket_connect_timeout": 1, "max_retries": 0}
+"""Who asks for a check waits no longer for a Redis that is frozen. Only they: a worker has to be patient, since an
+acknowledgement that it gave up would be counted as outstanding for ever, and soon it would take no more tasks."""
 _LAST, _FIRST = 9, 0
 """Priorities, as the Redis transport counts them: a check of thousands must not hold up all other work."""
 
@@ -76,5 +79,8 @@ def _check_due(due: QuerySet[Credential]) -> None:
 
 def _queue(ids: list[int], *, expires: float, **wish: object) -> None:
     priority = _LAST if len(ids) > _BATCH else _FIRST
-    for start in range(0, len(ids), _BATCH):
-        check_several.apply_async((ids[start : start + _BATCH],), wish, expires=expires, priority=priority)
+    with current_app.connection_for_write(transport_options=_PROMPT) as connection:
+        producer = connection.Producer()
+        for start in range(0, len(ids), _BATCH):
+            batch = (ids[start : start + _BATCH],)
+            check_several.apply_async(batch, wish, expires=expires, priority=priority, producer=producer, retry=False)
