@@ -26,6 +26,11 @@ class Part:
         return self._process.pid
 
     @property
+    def has_ended(self) -> bool:
+        assert self._process is not None
+        return self._process.poll() is not None
+
+    @property
     def said(self) -> str:
         return self._log.read_text()
 

@@ -121,7 +121,8 @@ class Production:
         self.wait_for_web()
 
     def wait_for_web(self) -> None:
-        eventually(lambda: len(self.web_pids()) == self.workers and self._is_ready(), "ready")
+        eventually(lambda: self.web.has_ended or (len(self.web_pids()) == self.workers and self._is_ready()), "ready")
+        assert not self.web.has_ended, f"The web processes did not start:\n{self.web.said[-3000:]}"
 
     def web_pids(self) -> list[int]:
         return children_of(self.web.pid)
@@ -162,7 +163,7 @@ class Production:
     @contextmanager
     def admin(self) -> Iterator[httpx.Client]:
         """A browser in which the admin has signed in."""
-        with httpx.Client(base_url=self.root, headers={"Referer": self.root}, follow_redirects=True) as browser:
+        with httpx.Client(base_url=self.root, headers={"Referer": self.root}, follow_redirects=True, timeout=LIMIT) as browser:
             browser.get("/admin/login/")
             answer = self.post(browser, "/admin/login/?next=/admin/", username="admin", password=self.password)
             assert "/admin/logout/" in answer.text

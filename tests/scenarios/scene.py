@@ -22,9 +22,15 @@ _NEW_POOL = """
 import json, sys
 import django
 django.setup()
-from credentials.models import Alert, ApiKey, Credential, KeyHealth, PoolVersion, QuotaLimit, StateChange
-for model in (Alert, StateChange, KeyHealth, QuotaLimit, Credential):
+from django.db import IntegrityError
+from credentials.models import Alert, ApiKey, Credential, KeyHealth, PoolVersion, QuotaLimit, StateChange, UnknownError
+for model in (Alert, StateChange, KeyHealth, QuotaLimit, UnknownError):
     model.objects.all().delete()
+while Credential.objects.exists():
+    try:
+        Credential.objects.all().delete()
+    except IntegrityError:
+        pass  # The web processes were writing down what they had used.
 made = {name: ApiKey.objects.create(secret=name, label=name, **fields).pk for name, fields in json.load(sys.stdin).items()}
 PoolVersion.bump()
 PoolVersion.bump_rests()
@@ -116,8 +122,12 @@ class Scene:
     def views(self, model: str = MODEL) -> list[dict[str, Seen]]:
         """What each web process believes, by key."""
         names = {str(pk): name for name, pk in self.ids.items()}
-        said = [json.loads(worker.ask("GET", f"/_pool?{model}")[2])["credentials"] for worker in self.workers]
+        said = [seen["credentials"] for seen in self.look(model)]
         return [{names.get(pk, pk): Seen(**seen) for pk, seen in one.items()} for one in said]
+
+    def look(self, model: str = MODEL) -> list[dict[str, Any]]:
+        """What the window of each web process shows."""
+        return [json.loads(worker.ask("GET", f"/_pool?{model}")[2]) for worker in self.workers]
 
     def states(self, model: str = MODEL) -> list[dict[str, str]]:
         """As `views`, the states alone."""
@@ -125,8 +135,18 @@ class Scene:
 
     def everyone_sees(self, key: str, state: str, *, model: str = MODEL, seconds: float = 10.0) -> None:
         """Returns when every web process believes it; fails when one never does."""
-        look = lambda: [states.get(key) for states in self.states(model)]  # noqa: E731
-        eventually(lambda: set(look()) == {state}, f"{state} for every web process: {key}", seconds=seconds)
+
+        def all_do() -> bool:
+            nonlocal seen
+            seen = self.views(model)
+            return {view[key].state for view in seen if key in view} == {state} and all(key in view for view in seen)
+
+        seen: list[dict[str, Seen]] = []
+        try:
+            eventually(all_do, f"{state} for every web process: {key}", seconds=seconds)
+        except AssertionError as error:
+            error.add_note(f"They believe: {[view.get(key) for view in seen]}\nStored: {self.rests()}")
+            raise
 
     def rests(self) -> list[Rest]:
         """What stands in the database."""
@@ -162,6 +182,12 @@ class Scene:
         if key not in self.google.keys:
             return "invalid"
         return "rate_limited" if self.google.quotas.is_day_used_up(self.google.keys[key], model) else "available"
+
+    def have_refused(self, key: str, state: str, **script: Any) -> None:
+        """Have Google refuse the key, as a script says; returns when every web process believes the state that follows."""
+        self.google.script(key=key, **script)
+        self.ask_until_tried(key)
+        self.everyone_sees(key, state)
 
     # --- Asking -------------------------------------------------------------------------------------------------
 

@@ -47,11 +47,8 @@ def test_a_key_that_one_process_finds_dead_is_dead_to_all_within_a_second(scene)
 def test_a_manual_reset_acts_in_all_processes_within_a_second_and_without_a_restart(scene):
     with scene.pool(KEYS):
         dead, resting, *_ = KEYS
-        scene.google.script(key=dead, error="leaked")
-        scene.google.script(key=resting, error="day_quota")
-        for key, state in ((dead, "invalid"), (resting, "rate_limited")):
-            scene.ask_until_tried(key)
-            scene.everyone_sees(key, state)
+        scene.have_refused(dead, "invalid", error="leaked")
+        scene.have_refused(resting, "rate_limited", error="day_quota")
         pids = scene.castor.web_pids()
         scene.return_to_service(dead, resting, seconds=WITHIN)
         assert scene.castor.web_pids() == pids
@@ -93,7 +90,7 @@ def test_a_declared_limit_is_kept_by_all_processes_together(scene):
     with scene.pool({"paced": "paced", "open": "open"}, paced={"project": "paced", "project_source": "typed"}):
         scene.django(_LIMIT, {"project": "paced", "rpm": 40})
         scene.google.quotas.set(project="paced", rpm=40)
-        time.sleep(1.5)  # Two rounds in which the limit reaches every process: nothing shows it from outside.
+        eventually(lambda: [seen["limits"] for seen in scene.look()] == [1] * 4, "known to all")
         for _ in range(2):
             scene.clock.advance(120 - scene.clock.now().timestamp() % 60)
             scene.google.log.clear()
@@ -117,11 +114,8 @@ PoolVersion.bump()
 def test_a_process_that_is_killed_comes_back_with_what_the_others_know(scene):
     with scene.pool(KEYS):
         dead, resting, *_ = KEYS
-        scene.google.script(key=dead, error="suspended")
-        scene.google.script(key=resting, error="day_quota")
-        for key, state in ((dead, "invalid"), (resting, "rate_limited")):
-            scene.ask_until_tried(key)
-            scene.everyone_sees(key, state)
+        scene.have_refused(dead, "invalid", error="suspended")
+        scene.have_refused(resting, "rate_limited", error="day_quota")
         os.kill(scene.workers[0].pid, signal.SIGKILL)
         eventually(lambda: scene.workers[0].pid not in scene.castor.web_pids(), "replaced")
         scene.castor.wait_for_web()
@@ -134,11 +128,8 @@ def test_states_survive_a_restart_of_everything(scene):
     castor = scene.castor
     with scene.pool(KEYS):
         dead, resting, *others = KEYS
-        scene.google.script(key=dead, error="leaked")
-        scene.google.script(key=resting, error="day_quota")
-        for key, state in ((dead, "invalid"), (resting, "rate_limited")):
-            scene.ask_until_tried(key)
-            scene.everyone_sees(key, state)
+        scene.have_refused(dead, "invalid", error="leaked")
+        scene.have_refused(resting, "rate_limited", error="day_quota")
         rests = scene.rests()
     for part in (castor.web, castor.worker, castor.redis, castor.cluster):
         part.stop()

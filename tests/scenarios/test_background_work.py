@@ -69,9 +69,7 @@ def test_every_rest_that_is_over_is_tidied_away(scene):
     with scene.pool(KEYS):
         tired = list(KEYS)[:3]
         for key in tired:
-            scene.google.script(key=key, error="minute_quota", seconds=30)
-            scene.ask_until_tried(key)
-            scene.everyone_sees(key, "rate_limited")
+            scene.have_refused(key, "rate_limited", error="minute_quota", seconds=30)
         assert sorted(rest.who for rest in scene.rests()) == tired
         scene.clock.advance(3600)
         scene.let_beat_find_everything_due()
@@ -87,9 +85,7 @@ def test_every_scheduled_task_changes_nothing_when_it_runs_again(scene):
         del scene.google.keys[gone]
         scene.ask_until_tried(gone)
         scene.everyone_sees(gone, "invalid")
-        scene.google.script(key=tired, error="day_quota")
-        scene.ask_until_tried(tired)
-        scene.everyone_sees(tired, "rate_limited")
+        scene.have_refused(tired, "rate_limited", error="day_quota")
         scene.clock.advance(RECHECK + 60)
         scene.django(_EVERY_TASK)
         once = everything(scene)

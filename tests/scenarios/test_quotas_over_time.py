@@ -36,22 +36,14 @@ def serve_without(scene: Scene, *keys: str) -> None:
     assert {key: len(scene.calls(key)) for key in keys} == before
 
 
-def refusal_of(scene: Scene, **script) -> None:
-    """Have the key refused once or more; returns when every web process knows, and what Google saw until then is forgotten."""
-    key = script["key"]
-    scene.google.script(**script)
-    scene.ask_until_tried(key)
-    scene.everyone_sees(key, "rate_limited")
-    scene.google.log.clear()
-
-
-@pytest.mark.parametrize("hours", [23, 24, 25])
+@pytest.mark.parametrize("hours", [23, 25])
 def test_a_used_up_day_is_not_tried_again_before_midnight_in_california_and_then_by_one_probe(scene, hours):
     day = next_day_of(hours, scene)
     scene.clock.move_to_pacific(day, 0, 30)
     with scene.pool({f"spent-{hours}": f"spent-{hours}", f"other-{hours}": f"other-{hours}"}):
         spent = f"spent-{hours}"
-        refusal_of(scene, key=spent, error="day_quota", seconds=20, times=None)
+        scene.have_refused(spent, "rate_limited", error="day_quota", seconds=20, times=None)
+        scene.google.log.clear()
         for hour, minute, second in [(1, 59, 0), (3, 1, 0), (12, 0, 0), (22, 59, 30), (23, 59, 50)]:
             scene.clock.move_to_pacific(day, hour, minute, second)
             serve_without(scene, spent)
@@ -79,7 +71,8 @@ def test_a_used_up_day_is_not_tried_again_before_midnight_in_california_and_then
 
 def test_recheck_spends_nothing_of_a_day_that_is_used_up(scene):
     with scene.pool({"spent-1": "spent-1", "other-1": "other-1"}):
-        refusal_of(scene, key="spent-1", error="day_quota")
+        scene.have_refused("spent-1", "rate_limited", error="day_quota")
+        scene.google.log.clear()
         scene.clock.advance(1.0)
         scene.let_beat_find_everything_due()
         eventually(lambda: [call for call in scene.google.log if call.method == "listModels"], "looked after by the schedule")
@@ -89,7 +82,8 @@ def test_recheck_spends_nothing_of_a_day_that_is_used_up(scene):
 
 def test_a_minute_is_waited_for_as_long_as_google_says_and_longer_each_time_that_it_is_not_over(scene):
     with scene.pool({"busy": "busy", "calm": "calm"}):
-        refusal_of(scene, key="busy", error="minute_quota", seconds=20, times=None)
+        scene.have_refused("busy", "rate_limited", error="minute_quota", seconds=20, times=None)
+        scene.google.log.clear()
         for told, silent in [("first", 15), ("second", 35), ("third", 75)]:
             scene.clock.advance(silent)
             serve_without(scene, "busy")
@@ -129,7 +123,7 @@ def test_two_keys_of_one_project_rest_together_and_a_third_goes_on(scene):
     shared = {"project": "said-by-admin", "project_source": "typed"}
     with scene.pool({"one": "shared", "two": "shared", "three": "alone"}, one=shared, two=shared):
         scene.google.quotas.set(project="shared", model=MODEL, rpd=scene.google.quotas.used_today("shared", MODEL))
-        eventually(lambda: not burst(scene.castor, 4).failed and scene.rests(), "refused")
+        eventually(lambda: not burst(scene.castor, 4, at_once=1).failed and scene.rests(), "refused")
         for key in ("one", "two"):
             scene.everyone_sees(key, "rate_limited")
         assert [(rest.who, rest.model, rest.reason) for rest in scene.rests()] == [("project:said-by-admin", MODEL, "day_quota")]
@@ -142,9 +136,7 @@ def test_the_project_that_an_error_names_is_learned_and_its_keys_rest_together_f
     keys = {"first": "common", "second": "common", "third": "apart", "fourth": "further", "fifth": "furthest"}
     with scene.pool(keys):
         for key in ("first", "second"):
-            scene.google.script(key=key, error="ip_blocked")
-            scene.ask_until_tried(key)
-            scene.everyone_sees(key, "invalid")
+            scene.have_refused(key, "invalid", error="ip_blocked")
         look = "SELECT label, project, project_source FROM credentials_credential WHERE project <> '' ORDER BY id"
         eventually(lambda: len(scene.castor.rows(look)) == 2, "learned")
         first, second = scene.castor.rows(look)
@@ -152,9 +144,7 @@ def test_the_project_that_an_error_names_is_learned_and_its_keys_rest_together_f
         assert first["project"] == second["project"]
 
         scene.return_to_service("first", "second")
-        scene.google.script(key="second", error="day_quota")
-        scene.ask_until_tried("second")
-        scene.everyone_sees("second", "rate_limited")
+        scene.have_refused("second", "rate_limited", error="day_quota")
         scene.everyone_sees("first", "rate_limited")
         serve_without(scene, "first", "second")
 

@@ -17,11 +17,8 @@ def scene(set_scene) -> Scene:
 def test_states_and_a_manual_reset_reach_every_process(scene):
     with scene.pool(KEYS):
         dead, resting, *_ = KEYS
-        scene.google.script(key=dead, error="leaked")
-        scene.google.script(key=resting, error="day_quota")
-        for key, state in ((dead, "invalid"), (resting, "rate_limited")):
-            scene.ask_until_tried(key)
-            scene.everyone_sees(key, state)
+        scene.have_refused(dead, "invalid", error="leaked")
+        scene.have_refused(resting, "rate_limited", error="day_quota")
         scene.google.log.clear()
         assert not burst(scene.castor, 30).failed
         assert {dead, resting} & scene.calls_by_key().keys() == set()
@@ -45,9 +42,7 @@ def test_edits_reach_every_process(scene):
 def test_rests_end_by_themselves(scene):
     with scene.pool(KEYS):
         tired, *others = KEYS
-        scene.google.script(key=tired, error="minute_quota", seconds=30)
-        scene.ask_until_tried(tired)
-        scene.everyone_sees(tired, "rate_limited")
+        scene.have_refused(tired, "rate_limited", error="minute_quota", seconds=30)
         scene.google.log.clear()
         scene.clock.advance(25)
         assert not burst(scene.castor, 20).failed

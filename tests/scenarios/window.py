@@ -7,13 +7,13 @@ from typing import Any
 
 from credentials.health import State
 from credentials.roster import Entry
-from openai_api.gateway import gateway
 from proxy_site.asgi import application as product
+from proxy_site.asgi import gateway
 
 
 def look(model: str) -> dict[str, Any]:
     seen = {entry.id: _seen(entry, model, time.time()) for entry in gateway.pool.roster.entries}
-    return {"pid": os.getpid(), "time": time.time(), "credentials": seen}
+    return {"pid": os.getpid(), "credentials": seen, "limits": len(gateway.pool.roster.limits)}
 
 
 def _seen(entry: Entry, model: str, at: float) -> dict[str, Any]:
