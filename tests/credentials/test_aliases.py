@@ -12,7 +12,7 @@ from openai.types.shared.chat_model import ChatModel
 
 from credentials.models import ModelAlias
 from credentials.roster import Roster
-from credentials.store import load_roster
+from credentials.loading import load_roster
 
 ALIASES = import_module("credentials.migrations.0002_default_aliases").ALIASES
 NOT_CHAT = ("audio", "search-preview")

@@ -6,8 +6,8 @@ from django.utils.timezone import now
 
 from credentials import loading, store
 from credentials.health import Outcome, Reason, State
-from credentials.models import ApiKey, ClientToken, Credential, KeyHealth, ModelAlias, PoolVersion, ServedModel
 from credentials.learning import Change, Evidence, Learned
+from credentials.models import ApiKey, ClientToken, Credential, KeyHealth, ModelAlias, PoolVersion, ServedModel
 from credentials.pool import Pool
 from credentials.rests import FOREVER, Rest
 from credentials.roster import ModelCard
