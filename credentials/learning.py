@@ -121,16 +121,29 @@ class Learned(Struct):
         if len(self.unknown) < _MOST_UNKNOWN:
             self.unknown.append(unknown)
 
+    def keep_alert(self, alert: AlertChange) -> None:
+        """What was noticed already, and has not changed since, need not be written again."""
+        for known in reversed(self.alerts):
+            if known.model == alert.model:
+                if known.cause is alert.cause:
+                    return
+                if known.cause is None or alert.cause is None:
+                    break
+        self.alerts.append(alert)
+
     def followed_by(self, later: "Learned") -> "Learned":
         """Both, as if the first had never been taken away. The last change at a place is all that there is to write."""
         tallies = dict(self.tallies)
         for credential_id, tally in later.tallies.items():
             tallies[credential_id] = tallies[credential_id].merged(tally) if credential_id in tallies else tally
-        return Learned(
+        both = Learned(
             changes=list({change.place: change for change in (*self.changes, *later.changes)}.values()),
             projects=self.projects | later.projects,
             limits=self.limits | later.limits,
             unknown=[*self.unknown, *later.unknown][:_MOST_UNKNOWN],
-            alerts=[*self.alerts, *later.alerts],
+            alerts=list(self.alerts),
             tallies=tallies,
         )
+        for alert in later.alerts:
+            both.keep_alert(alert)
+        return both

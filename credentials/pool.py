@@ -200,7 +200,7 @@ class Pool:
             return False
         if outcome is Outcome.GATEWAY_REFUSED and self.guard.refused(lease.model):
             message = f"Google refuses this Castor itself, whatever the credential: {evidence.detail}"
-            self.learned.alerts.append(AlertChange(lease.model, at, outcome, message))
+            self.learned.keep_alert(AlertChange(lease.model, at, outcome, message))
         if effect.reason is not None:
             self._strike(lease, outcome, effect, effect.reason, at, evidence)
         resting = self._resting(lease.entry, lease.model, at)
@@ -346,7 +346,7 @@ class Pool:
 
     def _note_answer(self, lease: Lease, at: float) -> None:
         if self.guard.answered(lease.model, lease.entry.id, at=at):
-            self.learned.alerts.append(AlertChange(lease.model, at))
+            self.learned.keep_alert(AlertChange(lease.model, at))
 
     def _learn_project(self, entry: Entry, project: str) -> None:
         if not entry.project_is_typed and entry.group != f"project:{project}":
@@ -447,7 +447,7 @@ class Pool:
             f"The upstream says: {evidence.detail or 'no explanation'}"
         )
         model = lease.model if EFFECTS[outcome].soft or EFFECTS[outcome].scope.is_of_one_model else ""
-        self.learned.alerts.append(AlertChange(model, at, outcome, message))
+        self.learned.keep_alert(AlertChange(model, at, outcome, message))
 
     def _learn_limit(self, lease: Lease, outcome: Outcome, evidence: Evidence) -> None:
         if evidence.quota and evidence.quota_value:
