@@ -40,7 +40,7 @@ MOST_CLAIMED = 200
 
 _MOST_LINES = 1_000
 _MOST_TURNS = 1_000_000
-_NEW_CLAIM = 30.0
+_NEW_CLAIM = 120.0
 
 
 class Lease(Struct):

@@ -22,7 +22,7 @@ from credentials.states import derive_states
 
 FORGOTTEN_AFTER = timedelta(minutes=10)
 """How long an ended rest is remembered: its strikes count when the trouble comes straight back, and others learn of its end."""
-CLAIM_LASTS = timedelta(seconds=30)
+CLAIM_LASTS = timedelta(minutes=2)
 
 _SHARED = [reason for reason, scope in SCOPES.items() if scope.is_shared]
 """The reasons of rests that all credentials of a project have in common."""
