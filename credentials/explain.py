@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from credentials.health import State
 from credentials.lines import Line
-from credentials.loading import load_rests, load_roster
+from credentials.loading import load_rests, load_roster, load_selection
 from credentials.pool import Pool
 from credentials.roster import Entry
 from credentials.selection import KEYS
@@ -24,7 +24,7 @@ class Candidate(Struct, frozen=True):
 
 def snapshot() -> Pool:
     """The pool as the database knows it, for whoever is no web process. Calls in flight are not known to it."""
-    pool = Pool()
+    pool = Pool(selection=load_selection())
     read = load_rests()
     pool.install(load_roster({}, secrets=False), read.standing, rests_version=read.version)
     return pool

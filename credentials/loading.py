@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from credentials.crypto import decrypt
 from credentials.health import Reason, State
+from credentials.lines import Strategy
 from credentials.models import (
     ClientToken,
     Credential,
@@ -25,8 +26,18 @@ from credentials.models import (
 from credentials.pacing import Limit
 from credentials.rests import FOREVER, Place, Rest
 from credentials.roster import Entry, ModelCard, Roster, TokenEntry
+from credentials.selection import Mode, Selection
 
 _decrypted = lru_cache(maxsize=50_000)(decrypt)
+
+
+def load_selection() -> Selection:
+    """The operator's choice of who is asked first."""
+    return Selection(
+        strategy=Strategy(settings.SELECTION),
+        mode=Mode(settings.CREDENTIAL_MODE),
+        prefer_ai_studio_for_pro=settings.PREFER_AI_STUDIO_FOR_PRO,
+    )
 
 
 class RestsRead(Struct, frozen=True):

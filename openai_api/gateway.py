@@ -19,13 +19,11 @@ from credentials import bell, loading, store
 from credentials.affinity import Homes
 from credentials.health import RestRules
 from credentials.learning import Learned
-from credentials.lines import Strategy
 from credentials.loading import RestsRead
 from credentials.models import PoolVersion
 from credentials.permits import Permits
 from credentials.pool import Pool, pool
 from credentials.roster import ModelCard, Roster
-from credentials.selection import Mode, Selection
 from openai_api import signatures, usage
 from openai_api.fetcher import Fetcher
 from openai_api.journal import Journal
@@ -60,11 +58,7 @@ class Gateway:
     def __init__(self, of_process: Pool) -> None:
         self.pool = of_process
         self.pool.rules = RestRules(cooldown=settings.COOLDOWN_SECONDS, failures=settings.CONSECUTIVE_FAILURES)
-        self.pool.selection = Selection(
-            strategy=Strategy(settings.SELECTION),
-            mode=Mode(settings.CREDENTIAL_MODE),
-            prefer_ai_studio_for_pro=settings.PREFER_AI_STUDIO_FOR_PRO,
-        )
+        self.pool.selection = loading.load_selection()
         self.pool.homes = Homes() if settings.AFFINITY else None
         # Others may share a database server; a file is shared only by the web processes of this machine.
         self.pool.is_alone = settings.EMBEDDED and settings.WEB_WORKERS == 1
