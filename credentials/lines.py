@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from hashlib import blake2b
 from heapq import heapify, heappop, heappush, heapreplace
-from itertools import count, islice
+from itertools import chain, count, islice
 
 from msgspec import Struct
 
@@ -41,6 +41,8 @@ class Block(Struct, frozen=True):
 BUSY = Block(busy=True)
 TRIED = Block()
 _MOST_JUDGED = 200
+_FEWEST_POINTS = 1_000
+"""On a ring."""
 
 Judge = Callable[[Entry], Block | None]
 _Heap = list[tuple[float, int, int, "_Turn"]]
@@ -119,16 +121,23 @@ class Ring:
     """The quota groups of a tier in the order of their hashes, the same in every process."""
 
     def __init__(self, groups: Iterable[str]) -> None:
-        self._points = sorted((_point(group), group) for group in groups)
-        self._names = {group for _, group in self._points}
+        self._names = set(groups)
+        # Several points a group: with one each, chance would give some of few groups a much larger arc than others.
+        copies = max(1, _FEWEST_POINTS // max(len(self._names), 1))
+        self._points = sorted((_point(f"{group}#{copy}"), group) for group in self._names for copy in range(copies))
 
     def __contains__(self, group: str) -> bool:
         return group in self._names
 
     def near(self, point: int, most: int) -> list[str]:
         """The first groups at or after a point, going round."""
-        first = bisect(self._points, (point, ""))
-        return [self._points[(first + step) % len(self._points)][1] for step in range(min(most, len(self._points)))]
+        first, most = bisect(self._points, (point, "")), min(most, len(self._names))
+        found: dict[str, None] = {}
+        for _, group in chain(islice(self._points, first, None), islice(self._points, first)):
+            found[group] = None
+            if len(found) == most:
+                break
+        return list(found)
 
 
 class Line:
