@@ -67,9 +67,9 @@ def _writes_text(model: ListedModel) -> bool:
     return "generateContent" in model.methods and can.outputs == ("TEXT",) and can.tools and _price(model.name) < len(_BY_PRICE)
 
 
-def _rank(name: str) -> tuple[int, float, bool, str]:
+def _rank(name: str) -> tuple[int, float, str]:
     version = _VERSION.match(name)
-    return _price(name), -float(version.group(1)) if version else 0.0, "preview" in name, name
+    return _price(name), -float(version.group(1)) if version else 0.0, name
 
 
 def _price(name: str) -> int:
