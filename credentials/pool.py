@@ -210,7 +210,11 @@ class Pool:
         """The call under way has its first token: where it was to find out whether a rest is over, others may follow."""
         self._note_answer(lease, at)
         if lease.probed:
+            proven = [rest for rest in lease.probed if not rest.is_soft]  # Of a passing fault only a whole answer is a proof.
             self._end_probe(lease)
+            for place in _places(lease.entry, lease.model):
+                if any(self.rests.get(place) is rest for rest in proven):
+                    self._change(Change(place, lease.entry.id, None))
             self.waiting.let_one_of_each_look()
 
     def release(self, lease: Lease, *, at: float, used: int | None = None) -> None:
