@@ -24,6 +24,9 @@ from credentials.paste import paste_view
 from credentials.status import rests_of, status_of
 from credentials.strip import strip_of, words_of
 
+_MOST_NAMED = 200
+"""How many of the keys that are to be deleted the page names that asks whether they should be."""
+
 
 class KeyList(ChangeList):
     """One page of the list, each key with what is wrong with it and its project (`rests`)."""
@@ -162,7 +165,9 @@ class ApiKeyAdmin(BulkActions, PoolPages, ModelAdmin):
 
     def get_deleted_objects(self, objs, request):
         # The models that a key lists go with it; sixty of them each would bury the names of the keys.
-        return [str(key) for key in objs], {self.opts.verbose_name_plural: len(objs)}, set(), []
+        named = [str(key) for key in objs[:_MOST_NAMED]]
+        unnamed = [f"and {len(objs) - _MOST_NAMED:,} more"] if len(objs) > _MOST_NAMED else []
+        return named + unnamed, {self.opts.verbose_name_plural: len(objs)}, set(), []
 
     @action(description="Paste keys", icon="content_paste", permissions=["add"])
     def paste_keys(self, request: HttpRequest) -> HttpResponse:

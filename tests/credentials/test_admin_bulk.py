@@ -155,6 +155,13 @@ def test_deleting_asks_first_and_takes_everything_of_the_key_along(admin, key):
     assert (ApiKey.objects.count(), ServedModel.objects.count()) == (0, 0)
 
 
+def test_thousands_are_counted_rather_than_named_before_they_are_deleted(admin):
+    many_keys(1_000)
+    page = ask(admin, "delete_selected", ApiKey.objects.first(), across=True).content.decode()
+    assert "and 800 more" in page
+    assert "Gemini API keys: 1000" in page
+
+
 @pytest.mark.parametrize(
     ("action", "given"),
     [

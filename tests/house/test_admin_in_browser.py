@@ -37,7 +37,7 @@ key = Credential.objects.defer("secret").get(pk=1)
 lately = {"recent": "ssssdmnf?ksssssssssr", "failures": 2, "last_error": "upstream_failed", "last_error_at": now()}
 Credential.objects.filter(pk=key.pk).update(**lately)
 error = {"state": "rate_limited", "reason": "not_entitled", "detail": "Quota exceeded for quota metric, limit: 0"}
-KeyHealth.objects.get_or_create(credential=key, model="gemini-3.8-pro", defaults=error | {"since": now()})
+KeyHealth.objects.update_or_create(credential=key, model="gemini-3.8-pro", defaults=error | {"since": now()})
 StateChange.objects.create(credential=key, model="gemini-3.8-pro", **error)
 QuotaLimit.objects.get_or_create(project="gen-lang-client-0123456789", model="gemini-3.8-pro", rpm=200, tpm=125000, rpd=5000)
 seen = {"first_at": now(), "last_at": now(), "credential": key, "model": "gemini-3.8-flash"}
