@@ -206,13 +206,14 @@ def test_the_first_token_lets_the_others_follow_and_the_end_forgets_the_rest():
     assert pool.rests.by_place == {}
 
 
-def test_the_first_token_is_no_proof_against_a_key_whose_answers_break_off():
-    pool = pool_of(key(1), rules=RestRules(cooldown=10, failures=1))
-    fail(pool, Outcome.UPSTREAM_FAILED)
+def test_the_first_token_is_no_proof_against_a_passing_fault_whose_answers_break_off():
+    pool = pool_of(key(1))
+    fail(pool, Outcome.UNEXPLAINED)
     probe = lease(pool, at=NOON + 20)
     pool.answered(probe, at=NOON + 20)
-    pool.report(probe, Outcome.UPSTREAM_FAILED, at=NOON + 21)
-    assert pool.rests.by_place["key:1", FLASH].reason is Reason.REPEATED_FAILURES
+    assert pool.rests.by_place["key:1", FLASH].reason is Reason.UNEXPLAINED
+    pool.report(probe, Outcome.SERVED, at=NOON + 21)
+    assert pool.rests.by_place == {}
 
 
 @pytest.mark.xfail(
