@@ -1,7 +1,6 @@
 """Tells the other processes at once that the pool has changed, where there is a Redis; without one they look twice a second.
 
-The bell carries no message: whoever hears it looks at the pool's version. REDIS_URL may hold a password, so neither it nor the
-text of an error, which may quote it, is ever logged.
+The bell carries no message: whoever hears it looks at the pool's version.
 """
 
 import asyncio
@@ -12,11 +11,11 @@ from functools import lru_cache
 import redis
 import structlog
 from django.conf import settings
-from redis import asyncio as async_redis
 from redis.asyncio.client import PubSub
-from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from credentials.redis_client import UNUSABLE, connect, heed_cancellation
 
 CHANNEL = "castor:pool"
 LONGEST_RING = 0.2
@@ -27,9 +26,6 @@ SILENCE = 2.0
 """Seconds without a word after which the listener asks whether Redis is still there, and waits as long for its answer."""
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds between one try to connect and the next; the last one is used again and again."""
-
-UNUSABLE = (redis.RedisError, OSError, TimeoutError, ValueError)
-"""What a Redis raises that is down, silent or not one; ValueError: the URL cannot be read."""
 
 log = structlog.get_logger("castor.bell")
 _quiet_until = 0.0
@@ -70,16 +66,12 @@ async def listen(on_ring: Callable[[], None]) -> None:
             failures += 1
             if failures == 1:
                 log.warning("Redis cannot be listened to; changes arrive by polling.", cause=type(error).__name__)
+        heed_cancellation()
         await asyncio.sleep(PAUSES[min(failures, len(PAUSES)) - 1])
 
 
 async def _listen_once(on_ring: Callable[[], None]) -> None:
-    async with (
-        async_redis.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=SILENCE, socket_connect_timeout=SILENCE, retry=AsyncRetry(NoBackoff(), 0)
-        ) as client,
-        client.pubsub() as channel,
-    ):
+    async with connect(settings.REDIS_URL, patience=SILENCE) as client, client.pubsub() as channel:
         await channel.subscribe(CHANNEL)
         await _hear(channel, on_ring)
 
@@ -88,6 +80,7 @@ async def _hear(channel: PubSub, on_ring: Callable[[], None]) -> None:
     """Raises TimeoutError when Redis is frozen: the connection stands, but nobody answers."""
     asked = False
     while True:
+        heed_cancellation()
         message = await channel.get_message(timeout=SILENCE)
         if message is None:
             if asked:

@@ -17,12 +17,10 @@ import structlog
 from django.conf import settings
 from msgspec import Struct
 from redis import asyncio as async_redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from credentials.bell import UNUSABLE
 from credentials.budget import Budget, Window
 from credentials.pacing import Pacer
+from credentials.redis_client import UNUSABLE, connect, heed_cancellation
 
 LONGEST_ANSWER = 0.4
 """Seconds after which a Redis that says nothing counts as down."""
@@ -117,7 +115,7 @@ class Permits:
         if not settings.REDIS_URL:
             return
         try:
-            self._client = _client(settings.REDIS_URL)
+            self._client = connect(settings.REDIS_URL, patience=LONGEST_ANSWER)
         except ValueError as error:
             self._fall_back(error)
             return
@@ -148,6 +146,7 @@ class Permits:
                 except UNUSABLE as error:
                     self._fall_back(error)
                 self._tried.set()
+                heed_cancellation()
                 await asyncio.sleep(RETRY_SECONDS)
         finally:
             self._pacer.leased = False
@@ -165,6 +164,7 @@ class Permits:
         async with asyncio.timeout(LONGEST_ANSWER):
             # A command that waits in a frozen Redis would be carried out later; of this one that does not matter.
             await client.ping()
+        heed_cancellation()
         await self._lease(client, [_kept(budget) for budget in self._current()])
         if self._complained:
             log.info("Redis is back: limits are exact again.")
@@ -240,6 +240,7 @@ class Permits:
         while batch := list(islice(remaining, MOST_AT_ONCE)):
             async with asyncio.timeout(LONGEST_ANSWER):
                 answers = await self._ask(client, batch)
+            heed_cancellation()
             for ask, (held, spent) in zip(batch, answers, strict=True):
                 self._take_in(ask, held, spent)
             self._on_change()
@@ -269,11 +270,6 @@ class Permits:
             budget.hope()
         if held > budget.used:
             self._idle[budget] = _Idle(budget.used)
-
-
-def _client(url: str) -> async_redis.Redis:
-    retry = Retry(NoBackoff(), 0)
-    return async_redis.Redis.from_url(url, socket_timeout=LONGEST_ANSWER, socket_connect_timeout=LONGEST_ANSWER, retry=retry)
 
 
 def _wanted(budget: Budget, block: int) -> _Ask:

@@ -163,6 +163,12 @@ async def test_a_process_that_stops_gives_back_what_it_has_not_used(redis):
         assert await second.take_all() == 159
 
 
+async def test_closing_at_any_moment_ends_it(redis):
+    for _ in range(50):
+        async with asyncio.timeout(PATIENCE), Workers(2, Limit(rpm=5)) as [first, second]:
+            await asyncio.gather(first.take(), second.take())
+
+
 async def test_permits_of_a_process_that_died_are_lost_until_the_window_ends_and_no_longer(redis):
     workers = Workers(4, Limit(rpm=320))
     async with workers as [first, *others]:
