@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from django.db.models import Q
 
 from credentials.health import State
-from credentials.models import Credential, KeyHealth, PoolVersion
+from credentials.models import Credential, KeyHealth, PoolVersion, ServedModel
 
 _COLUMNS = ("state", "reason", "detail", "until")
 
@@ -21,21 +21,34 @@ def derive_states(ids: Iterable[int], *, at: datetime, projects: Iterable[str] =
     shared: dict[str, list[KeyHealth]] = {}
     for rest in KeyHealth.objects.standing().filter(project__in=projects).exclude(project=""):
         shared.setdefault(rest.project, []).append(rest)
-    concerned = Credential.objects.filter(Q(pk__in=ids) | Q(project__in=projects)).defer("secret")
-    changed = [
-        credential
-        for credential in concerned.prefetch_related("health", "served_models")
-        if _derive(credential, [*credential.health.all(), *shared.get(credential.project, ())], at)
-    ]
+    concerned = Credential.objects.filter(Q(pk__in=ids) | Q(project__in=projects)).defer("secret").prefetch_related("health")
+    wrong = {
+        credential: [rest for rest in (*credential.health.all(), *shared.get(credential.project, ())) if _stands(rest, at)]
+        for credential in concerned
+    }
+    serves = _served_by(credential.pk for credential, rests in wrong.items() if rests)
+    changed = [credential for credential, rests in wrong.items() if _derive(credential, rests, serves.get(credential.pk, set()))]
     Credential.objects.bulk_update(changed, _COLUMNS, batch_size=200)
     return len(changed)
 
 
-def _derive(credential: Credential, rests: Iterable[KeyHealth], at: datetime) -> bool:
-    wrong = [rest for rest in rests if rest.reason and (rest.until is None or rest.until > at)]
+def _stands(rest: KeyHealth, at: datetime) -> bool:
+    return bool(rest.reason) and (rest.until is None or rest.until > at)
+
+
+def _served_by(ids: Iterable[int]) -> dict[int, set[str]]:
+    """The models that each lists and that can be asked."""
+    served: dict[int, set[str]] = {}
+    for row in ServedModel.objects.filter(credential__in=list(ids)).iterator(chunk_size=2_000):
+        if "generateContent" in row.methods:
+            served.setdefault(row.credential_id, set()).add(row.name)
+    return served
+
+
+def _derive(credential: Credential, wrong: list[KeyHealth], serves: set[str]) -> bool:
     worst = min((rest for rest in wrong if not rest.model), key=_severity, default=None)
-    if worst is None and _all_rest(credential, wrong):
-        worst = min(wrong, key=lambda rest: rest.until or datetime.max.replace(tzinfo=UTC))
+    if worst is None and serves and serves <= {rest.model for rest in wrong}:
+        worst = min(wrong, key=lambda rest: rest.until or datetime.max.replace(tzinfo=UTC))  # Nothing that it serves is free.
     before = tuple(getattr(credential, column) for column in _COLUMNS)
     now = (worst.state, worst.reason, worst.detail, worst.until) if worst else (State.AVAILABLE, "", "", None)
     if (before[0] == State.INVALID) != (now[0] == State.INVALID):
@@ -48,9 +61,3 @@ def _derive(credential: Credential, rests: Iterable[KeyHealth], at: datetime) ->
 def _severity(rest: KeyHealth) -> tuple[bool, float]:
     """The dead first, then what lasts longest."""
     return rest.state != State.INVALID, -(rest.until.timestamp() if rest.until else 0.0)
-
-
-def _all_rest(credential: Credential, wrong: list[KeyHealth]) -> bool:
-    """Whether nothing that the credential serves is free."""
-    serves = {model.name for model in credential.served_models.all() if "generateContent" in model.methods}
-    return bool(serves) and serves <= {rest.model for rest in wrong}
