@@ -74,7 +74,7 @@ def load_rests(since: int = 0) -> RestsRead:
     """What is wrong, or what has changed since a version that was read before."""
     _, version = PoolVersion.current()
     rows = KeyHealth.objects.filter(version__gt=since) if since else KeyHealth.objects.standing()
-    return RestsRead(version, {place_of(row): _rest_of(row) for row in rows.iterator(chunk_size=2_000)})
+    return RestsRead(version, {place_of(row): rest_of(row) for row in rows.iterator(chunk_size=2_000)})
 
 
 def place_of(row: KeyHealth) -> Place:
@@ -86,7 +86,7 @@ def group_of(project: str, credential_id: int) -> str:
     return f"project:{project}" if project else f"key:{credential_id}"
 
 
-def _rest_of(row: KeyHealth) -> Rest | None:
+def rest_of(row: KeyHealth) -> Rest | None:
     if not row.reason:
         return None
     return Rest(

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 
-from credentials import chronicle
+from credentials import chronicle, loading
 from credentials.health import EFFECTS, SCOPES, Outcome, Reason, RestRules, State, rest_until
 from credentials.learning import Change, Learned, LearnedLimit
 from credentials.loading import group_of
@@ -184,6 +184,8 @@ def _columns(place: Place) -> dict[str, Any]:
 
 def _begin(place: Place, rest: Rest, version: int, *, cause: Cause, found_by: int) -> None:
     before = _at(place).first()
+    if before is not None and _outlasts(before, rest):
+        return
     row, _ = KeyHealth.objects.update_or_create(
         **_columns(place),
         defaults={
@@ -199,6 +201,16 @@ def _begin(place: Place, rest: Rest, version: int, *, cause: Cause, found_by: in
     )
     if before is None or before.reason != rest.reason or before.strikes != rest.strikes:
         chronicle.note_change(row, cause=cause, at=now(), credential_id=found_by)
+
+
+def _outlasts(known: KeyHealth, rest: Rest) -> bool:
+    """Whether what stands there already, another process having written it meanwhile, is the longer or the graver trouble."""
+    standing = loading.rest_of(known)
+    if standing is None or not standing.is_in_force(now().timestamp()):
+        return False
+    if standing.is_soft != rest.is_soft:
+        return rest.is_soft
+    return (standing.until or 0.0) > (rest.until or 0.0)
 
 
 def _kept_since(before: KeyHealth | None, rest: Rest) -> datetime:
@@ -237,11 +249,9 @@ def _share(rests: QuerySet[KeyHealth], project: str, at: datetime) -> None:
 def _save_limits(limits: Iterable[LearnedLimit]) -> None:
     changed = False
     for limit in limits:
-        field = _field_of(limit.quota)
-        kind, _, value = limit.group.partition(":")
-        if not field or (kind == "key" and not Credential.objects.filter(pk=int(value)).exists()):
+        field, place = _field_of(limit.quota), _place_of(limit)
+        if not field or place is None:
             continue
-        place = {"project": value, "credential": None} if kind == "project" else {"project": "", "credential_id": int(value)}
         row, is_new = QuotaLimit.objects.get_or_create(
             **place, model=limit.model, source=ProjectSource.LEARNED, defaults={field: limit.value}
         )
@@ -251,6 +261,17 @@ def _save_limits(limits: Iterable[LearnedLimit]) -> None:
             changed = True
     if changed:
         PoolVersion.bump()
+
+
+def _place_of(limit: LearnedLimit) -> dict[str, Any] | None:
+    """Whom it concerns, as columns: the project, if by now it is known. None: a credential that is gone."""
+    kind, _, value = limit.group.partition(":")
+    if kind == "key":
+        project = Credential.objects.filter(pk=int(value)).values_list("project", flat=True).first()
+        if not project:
+            return None if project is None else {"project": "", "credential_id": int(value)}
+        value = project
+    return {"project": value, "credential": None}
 
 
 def _field_of(quota: str) -> str:
