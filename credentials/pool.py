@@ -34,6 +34,8 @@ from credentials.waiting import Waiting
 
 AT_ONCE = 600.0
 """Seconds within which what befalls many credentials alike is taken for one event."""
+LOOK_AGAIN = 15.0
+"""Seconds after which it is looked again whether a limit that was reached has become free."""
 MOST_NAMED = 1_000
 """As many rests are looked at when a caller is told why nobody is free."""
 MOST_CLAIMED = 200
@@ -177,7 +179,7 @@ class Pool:
             paced = self.pacer.blocked_until(entry.group, model, at=at, tokens=tokens)
             if paced is not None:
                 # Permits that others give back may come earlier than the end of the minute or day.
-                return Block(until=paced, look_again=at + 1) if paced > at else BUSY
+                return Block(until=paced, look_again=min(paced, at + LOOK_AGAIN)) if paced > at else BUSY
         if self.in_flight.get(entry.id, 0) >= entry.max_concurrent:
             return BUSY
         return resting
