@@ -173,7 +173,7 @@ def test_no_key_and_no_token_can_be_read_in_a_dump_of_the_database_or_of_the_que
     parts.worker.start()
     assert b"COPY public.credentials_credential" in dump
     watch.search("file of the database", dump)
-    assert b"openai_api.tasks.check_credential" in parts.redis.dump.read_bytes()
+    assert b"openai_api.tasks.check_several" in parts.redis.dump.read_bytes()
     watch.search("file of the queue", parts.redis.dump.read_bytes())
     assert watch.unmeant("file") == []
 
