@@ -7,33 +7,24 @@ One event loop uses it, so nothing here needs a lock. What it learns about crede
 from collections.abc import Collection, Iterator, Mapping
 from itertools import chain, islice
 
-from msgspec import Struct
-
 from credentials.affinity import Homes
+from credentials.blame import Blame, Failure
 from credentials.guard import Guard
 from credentials.health import (
-    CONTRASTED,
     EFFECTS,
-    SCOPES,
     Effect,
     Outcome,
     Reason,
     RestRules,
-    Scope,
-    State,
-    rest_until,
-    suspected_until,
 )
 from credentials.learning import NOTHING, AlertChange, Change, Evidence, Learned, LearnedLimit, Unknown
 from credentials.lines import BUSY, TRIED, Block, Line
 from credentials.pacing import Pacer
-from credentials.rests import FOREVER, Place, Rest, Rests
+from credentials.rests import FOREVER, Lease, Place, Rest, Rests, places_of
 from credentials.roster import Entry, Roster
 from credentials.selection import Selection
 from credentials.waiting import Waiting
 
-AT_ONCE = 600.0
-"""Seconds within which what befalls many credentials alike is taken for one event."""
 LOOK_AGAIN = 15.0
 """Seconds after which it is looked again whether a limit that was reached has become free."""
 MOST_NAMED = 1_000
@@ -45,28 +36,14 @@ _MOST_TURNS = 1_000_000
 _NEW_CLAIM = 120.0
 
 
-class Lease(Struct):
-    """The right to make one call. It must be handed back by `report` or `release`, whatever happens."""
-
-    entry: Entry
-    model: str
-    kinds: frozenset[str]
-    at: float
-    """When it began."""
-    tokens: int = 0
-    """The estimate of its input, reserved where tokens are paced."""
-    probed: tuple[Rest, ...] = ()
-    open: bool = True
-
-
 class Pool:
     def __init__(self, rules: RestRules | None = None, selection: Selection | None = None) -> None:
-        self.rules = rules or RestRules()
         self.selection = selection or Selection()
         self.roster = Roster()
         self.rests = Rests()
         self.rests_version = 0
         self.guard = Guard()
+        self.blame = Blame(self.rests, self.guard, rules or RestRules())
         self.pacer = Pacer()
         self.homes: Homes | None = None
         self.waiting = Waiting()
@@ -204,7 +181,7 @@ class Pool:
             message = f"Google refuses this Castor itself, whatever the credential: {evidence.detail}"
             self.learned.keep_alert(AlertChange(lease.model, at, outcome, message))
         if effect.reason is not None:
-            self._strike(lease, outcome, effect, effect.reason, at, evidence)
+            self._strike(lease, outcome, effect, at, evidence)
         resting = self._resting(lease.entry, lease.model, at)
         return resting is not None and not resting.soft
 
@@ -214,7 +191,7 @@ class Pool:
         if lease.probed:
             proven = [rest for rest in lease.probed if not rest.is_soft]  # Of a passing fault only a whole answer is a proof.
             self._end_probe(lease)
-            for place in _places(lease.entry, lease.model):
+            for place in places_of(lease.entry, lease.model):
                 if any(self.rests.get(place) is rest for rest in proven):
                     self._change(Change(place, lease.entry.id, None))
             self.waiting.let_one_of_each_look()
@@ -363,7 +340,7 @@ class Pool:
         if not self.rests.by_place:
             return
         entry = lease.entry
-        for place in _places(entry, lease.model):
+        for place in places_of(entry, lease.model):
             rest = self.rests.get(place)
             if rest is None:
                 continue
@@ -371,81 +348,17 @@ class Pool:
             if rest.until is None or (rest.since <= lease.at and (rest.is_soft or rest.until <= at)):
                 self._change(Change(place, entry.id, None))
 
-    def _strike(self, lease: Lease, outcome: Outcome, effect: Effect, reason: Reason, at: float, evidence: Evidence) -> None:
+    def _strike(self, lease: Lease, outcome: Outcome, effect: Effect, at: float, evidence: Evidence) -> None:
         self._learn_limit(lease, outcome, evidence)
-        if effect.soft:
-            self._note_failure(lease, outcome, at, evidence)
-        place = _place(effect.scope, lease)
-        before = self.rests.get(place)
-        rest = self._begun(place, before, outcome, effect, reason, lease, at, evidence)
-        if before is None or self._outdoes(before, rest, at):
-            self._change(Change(place, lease.entry.id, rest))
-
-    def _outdoes(self, before: Rest, rest: Rest, at: float) -> bool:
-        """Whether the rest that would begin takes the place of the one that stands there."""
-        if not before.is_in_force(at):
-            # In one episode, in which nobody else has answered, the first failure is the one to remember: `since` is its time.
-            return rest.until is not None or rest.reason is not before.reason or rest.strikes > before.strikes
-        if rest.until is None or (rest.is_soft and not before.is_soft):
-            return False
-        if before.is_soft and not rest.is_soft:
-            return True
-        # Calls that were in flight together, or were let through as a last resort: none shortens the rest that another
-        # began, and of a passing fault none lengthens it.
-        return not rest.is_soft and rest.until > (before.until or 0.0)
-
-    def _strikes(self, before: Rest | None, reason: Reason, lease: Lease, outcome: Outcome, at: float) -> int:
-        """How many times in a row; what happens during a rest is part of what began it."""
-        if before is None or before.reason is not reason:
-            return 1
-        if before.is_in_force(at):
-            return before.strikes
-        if outcome in CONTRASTED and not self.guard.another_answered(lease.model, lease.entry.id, since=before.since):
-            return before.strikes
-        return before.strikes + 1
-
-    def _begun(
-        self,
-        place: Place,
-        before: Rest | None,
-        outcome: Outcome,
-        effect: Effect,
-        reason: Reason,
-        lease: Lease,
-        at: float,
-        evidence: Evidence,
-    ) -> Rest:
-        strikes = self._strikes(before, reason, lease, outcome, at)
-        until = rest_until(outcome, at=at, strikes=strikes, asked_for=evidence.asked_for, rules=self.rules)
-        state = effect.state
-        if state is State.INVALID:
-            until = FOREVER
-        if effect.guarded and until is not None and self._is_everywhere(place, reason, lease, at):
-            if effect.soft:
-                until = None
-            elif (suspected := suspected_until(at=at, strikes=strikes, rules=self.rules)) is not None:
-                self._alert(lease, outcome, at, evidence)
-                until, state = suspected, State.RATE_LIMITED
-        return Rest(state, reason, until, at, strikes, evidence.detail)
-
-    def _is_everywhere(self, place: Place, reason: Reason, lease: Lease, at: float) -> bool:
-        """Whether half of the pool rests for this reason already, and has begun to at about the same time."""
-        struck = self.rests.struck_by(reason, place[1], since=at - AT_ONCE, at=at, besides=place)
-        if not struck:
-            return False
         line = self._line(lease.model, lease.kinds)
-        alive = [entry for entry in line if not self._is_dead(entry, before=at - AT_ONCE)]
-        size = len({entry.group for entry in alive}) if SCOPES[reason].is_shared else len(alive)
-        return struck + 1 > max(1, size // 2)
-
-    def _is_dead(self, entry: Entry, *, before: float) -> bool:
-        rests = (self.rests.get((who, "")) for who in (entry.name, entry.group))
-        return any(rest is not None and rest.state is State.INVALID and rest.since < before for rest in rests)
-
-    def _note_failure(self, lease: Lease, outcome: Outcome, at: float, evidence: Evidence) -> None:
-        groups = self._line(lease.model, lease.kinds).groups
-        if self.guard.failed(lease.model, lease.entry, groups=groups):
+        if effect.soft and self.guard.failed(lease.model, lease.entry, groups=line.groups):
             self._alert(lease, outcome, at, evidence)
+        failure = Failure(lease, outcome, effect, at, evidence)
+        verdict = self.blame.judge(failure, line)
+        if verdict is not None:
+            if verdict.is_suspicion:
+                self._alert(lease, outcome, at, evidence)
+            self._change(Change(verdict.place, lease.entry.id, verdict.rest))
 
     def _alert(self, lease: Lease, outcome: Outcome, at: float, evidence: Evidence) -> None:
         message = (
@@ -500,15 +413,6 @@ class Pool:
 
 def _is_unclaimed(rest: Rest, at: float) -> bool:
     return rest.until is not None and rest.until <= at and not rest.claimed and not rest.probing and rest.probe_until <= at
-
-
-def _places(entry: Entry, model: str) -> set[Place]:
-    return {(entry.name, ""), (entry.name, model), (entry.group, ""), (entry.group, model)}
-
-
-def _place(scope: Scope, lease: Lease) -> Place:
-    who = lease.entry.group if scope.is_shared else lease.entry.name
-    return who, lease.model if scope.is_of_one_model else ""
 
 
 pool = Pool()

@@ -40,6 +40,20 @@ class Rest(Struct):
         return self.until is not None and self.until > at
 
 
+class Lease(Struct):
+    """The right to make one call. It must be handed back by `report` or `release`, whatever happens."""
+
+    entry: Entry
+    model: str
+    kinds: frozenset[str]
+    at: float
+    """When it began."""
+    tokens: int = 0
+    """The estimate of its input, reserved where tokens are paced."""
+    probed: tuple[Rest, ...] = ()
+    open: bool = True
+
+
 class Rests:
     """All of them, by place."""
 

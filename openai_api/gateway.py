@@ -57,7 +57,7 @@ class Gateway:
 
     def __init__(self, of_process: Pool) -> None:
         self.pool = of_process
-        self.pool.rules = RestRules(cooldown=settings.COOLDOWN_SECONDS, failures=settings.CONSECUTIVE_FAILURES)
+        self.pool.blame.rules = RestRules(cooldown=settings.COOLDOWN_SECONDS, failures=settings.CONSECUTIVE_FAILURES)
         self.pool.selection = loading.load_selection()
         self.pool.homes = Homes() if settings.AFFINITY else None
         # Others may share a database server; a file is shared only by the web processes of this machine.

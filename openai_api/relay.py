@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from credentials.health import EFFECTS, Outcome
 from credentials.learning import Evidence
-from credentials.pool import Lease, Pool
+from credentials.pool import Pool
+from credentials.rests import Lease
 from openai_api.errors import GatewayError, UpstreamBroken
 from openai_api.shortage import nothing_free, refused_by_upstream, too_late
 from openai_api.translation.events import CONTENT, Event, Finished, ThoughtDelta, Usage, UsageReport
