@@ -96,8 +96,11 @@ class Blame:
 def _outdoes(before: Rest, rest: Rest, at: float) -> bool:
     """Whether the rest that would begin takes the place of the one that stands there."""
     if not before.is_in_force(at):
-        # In one episode, in which nobody else has answered, the first failure is the one to remember: `since` is its time.
-        return rest.until is not None or rest.reason is not before.reason or rest.strikes > before.strikes
+        if rest.until is not None:
+            return True
+        # Of a rest that is over nobody knows yet whether it really is. And in one episode, in which nobody else has
+        # answered, the first failure is the one to remember: `since` is its time.
+        return before.until is None and (rest.reason is not before.reason or rest.strikes > before.strikes)
     if rest.until is None or (rest.is_soft and not before.is_soft):
         return False
     if before.is_soft and not rest.is_soft:

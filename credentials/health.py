@@ -191,7 +191,8 @@ def rest_until(
             return at + 6 * HOUR
         case Outcome.UNEXPLAINED:
             return at + rules.cooldown / 4
-        case Outcome.UPSTREAM_FAILED | Outcome.THROTTLED if strikes >= rules.failures:
+        case Outcome.UPSTREAM_FAILED | Outcome.THROTTLED if strikes >= max(rules.failures, 2):
+            # One failure alone has no contrast: others must have been answered since.
             return at + max(asked_for or 0.0, rules.cooldown)
         case _:
             return None

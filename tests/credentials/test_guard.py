@@ -105,7 +105,6 @@ def test_forty_keys_that_are_throttled_and_then_find_google_down_are_all_still_t
     assert Counter(serve(pool, at=NOON + 2 * MINUTE) for _ in range(40)) == dict.fromkeys(range(1, 41), 1)
 
 
-@pytest.mark.xfail(strict=True, reason="With CONSECUTIVE_FAILURES=1 the first failure rests a key without any contrast")
 @SHARED
 def test_forty_keys_are_all_still_there_though_a_single_failure_is_enough_to_rest(outcome):
     """CONSECUTIVE_FAILURES=1: the operator wants to react at once, which is no reason to blame those who share a fault."""

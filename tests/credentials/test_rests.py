@@ -216,9 +216,6 @@ def test_the_first_token_is_no_proof_against_a_passing_fault_whose_answers_break
     assert pool.rests.by_place == {}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="A place holds one rest: the count of passing faults pushes out the quota that was to be probed"
-)
 def test_a_probe_that_fails_in_passing_leaves_the_next_one_to_find_out():
     pool = pool_of(key(1), rules=RestRules(failures=3))
     probe = over(pool)
