@@ -19,7 +19,7 @@ def scene(set_scene) -> Scene:
     return set_scene(with_worker=False)
 
 
-@pytest.mark.parametrize(("fault", "seconds"), [("bare_429", 60.0), ("overloaded", 15.0)], ids=["bare_429", "503"])
+@pytest.mark.parametrize(("fault", "seconds"), [("bare_429", 60.0), ("overloaded", 12.0)], ids=["bare_429", "503"])
 def test_when_google_refuses_everybody_for_a_while_nobody_is_blamed(scene, fault, seconds):
     with scene.pool(FORTY):
         with load(scene.castor, rate=RATE, stream_every=3) as clients:
