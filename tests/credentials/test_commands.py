@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography.fernet import Fernet
@@ -16,9 +16,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils.timezone import now
 
-from credentials import crypto
-from credentials.health import Reason, State
-from credentials.models import ApiKey, ClientToken, Credential, ServedModel
+from credentials import crypto, store
+from credentials.health import Outcome, Reason, State
+from credentials.learning import AlertChange, Change, Learned
+from credentials.models import ApiKey, ClientToken, Credential, ModelAlias, ServedModel
+from credentials.rests import Rest
 
 pytestmark = pytest.mark.django_db
 CANARY = "AQ.CANARY-0123456789-abcdef"
@@ -117,6 +119,123 @@ class TestPoolStatus:
     def test_an_empty_pool_says_how_to_fill_it(self):
         Credential.objects.all().delete()
         assert "import_credentials" in run("pool_status")
+
+
+class TestPoolStatusOfAModel:
+    """Nothing is asked of Google, and no secret is needed."""
+
+    @pytest.fixture
+    def keys(self):
+        made = {}
+        for name, fields in {
+            "first": {},
+            "better": {"priority": 5},
+            "rests": {"project": "p-1", "project_source": "typed"},
+            "dead": {},
+            "lacks": {},
+            "off": {"enabled": False},
+        }.items():
+            made[name] = ApiKey.objects.create(secret=f"{CANARY}-{name}", label=name, **fields)
+            if name not in ("lacks", "off"):
+                ServedModel.objects.create(credential=made[name], name="gemini-3.8-flash")
+        ServedModel.objects.create(credential=made["lacks"], name="gemini-other")
+        at = now().timestamp()
+        rest = Rest(State.RATE_LIMITED, Reason.MINUTE_QUOTA, at + 600, at)
+        store.save(Learned(changes=[Change(("project:p-1", "gemini-3.8-flash"), made["rests"].pk, rest)]))
+        store.record_check(made["dead"].pk, Outcome.KEY_LEAKED)
+        return made
+
+    def test_the_table_says_who_is_asked_in_which_order_and_why_others_are_not(self, keys):
+        output = run("pool_status", "--model", "gemini-3.8-flash")
+        asked, skipped = re.split(r"\n(?=1 disabled)", output)
+        lines = asked.splitlines()
+        assert lines[0] == "2 would be asked, in this order:"
+        assert [line.split()[:3] for line in lines[2:4]] == [
+            ["1", str(keys["better"].pk), "better"],
+            ["2", str(keys["first"].pk), "first"],
+        ]
+        assert "3 would be skipped: " in skipped
+        rows = {line.split()[1]: re.split(" {2,}", line) for line in skipped.splitlines()[3:]}
+        assert rows["rests"][3:5] == ["p-1", "minute quota used up"]
+        assert re.fullmatch(r"back \d\d:\d\d \w+, in 10 min", rows["rests"][5])
+        assert rows["dead"][4:6] == ["reported as leaked", "-"]
+        assert rows["lacks"][4:6] == ["does not list the model", "-"]
+
+    def test_a_last_resort_says_that_it_is_one(self, keys):
+        at = now().timestamp()
+        rest = Rest(State.RATE_LIMITED, Reason.UNEXPLAINED, at + 60, at)
+        store.save(Learned(changes=[Change((f"key:{keys['better'].pk}", "gemini-3.8-flash"), keys["better"].pk, rest)]))
+        lines = run("pool_status", "--model", "gemini-3.8-flash").splitlines()
+        assert lines[2].split()[2] == "first"
+        assert lines[3].endswith("only if nobody else can: refused for no known reason")
+
+    def test_an_alias_is_resolved_and_shown(self, keys):
+        ModelAlias.objects.create(pattern="my-model", target="gemini-3.8-flash")
+        lines = run("pool_status", "--model", "my-model").splitlines()
+        assert lines[:2] == ["my-model is answered by gemini-3.8-flash.", "2 would be asked, in this order:"]
+
+    def test_an_unknown_model_is_said_to_be_one(self, keys):
+        output = run("pool_status", "--model", "llama-9")
+        assert output.startswith("llama-9 is unknown: no credential lists it, and no alias leads to it.")
+        assert json.loads(run("pool_status", "--model", "llama-9", "--json"))["listed"] is False
+
+    def test_a_pool_without_listings_says_that_it_knows_no_better(self):
+        ApiKey.objects.create(secret=CANARY, label="new")
+        assert run("pool_status", "--model", "gemini-3.8-flash").startswith("No credential has been listed yet")
+
+    def test_nobody_free_is_said_in_one_sentence(self, keys):
+        Credential.objects.exclude(label__in=["rests", "dead"]).delete()
+        assert "Nobody would be asked" in run("pool_status", "--model", "gemini-3.8-flash")
+
+    def test_json_is_for_programs(self, keys):
+        found = json.loads(run("pool_status", "--model", "gemini-3.8-flash", "--json"))
+        assert (found["model"], found["listed"], found["would_be_asked"], found["skipped"], found["disabled"]) == (
+            ("gemini-3.8-flash", True, 2, 3, 1)
+        )
+        by_name = {candidate["credential"]: candidate for candidate in found["candidates"]}
+        assert [by_name[name]["turn"] for name in ("better", "first", "rests", "dead", "lacks")] == [1, 2, None, None, None]
+        assert (by_name["rests"]["project"], by_name["rests"]["why"]) == ("p-1", "minute quota used up")
+        assert timedelta(minutes=9) < datetime.fromisoformat(by_name["rests"]["until"]) - now() < timedelta(minutes=10)
+        assert by_name["dead"]["until"] is None
+        assert found["reasons"] == {"minute quota used up": 1, "reported as leaked": 1, "does not list the model": 1}
+
+    def test_of_a_large_pool_the_first_are_shown_and_the_others_counted(self):
+        keys = [
+            ApiKey(secret=f"{CANARY}-{number}", fingerprint=f"{number}", masked="x", label=f"key-{number}")
+            for number in range(300)
+        ]
+        made = ApiKey.objects.bulk_create(keys)
+        at = now().timestamp()
+        rest = Rest(State.RATE_LIMITED, Reason.DAY_QUOTA, at + 600, at)
+        store.save(Learned(changes=[Change((f"key:{key.pk}", "gemini-3.8-flash"), key.pk, rest) for key in made[100:]]))
+        output = run("pool_status", "--model", "gemini-3.8-flash")
+        assert len(output.splitlines()) < 2 * 50 + 12
+        assert "100 would be asked" in output
+        assert "… and 50 more." in output
+        assert "200 would be skipped: 200 × day quota used up." in output
+        assert "… and 150 more. With --all each one is shown." in output
+        assert sum("key-" in line for line in run("pool_status", "--model", "gemini-3.8-flash", "--all").splitlines()) == 300
+        found = json.loads(run("pool_status", "--model", "gemini-3.8-flash", "--json"))
+        assert (len(found["candidates"]), found["reasons"]) == (100, {"day quota used up": 200})
+
+    def test_no_secret_is_printed_nor_needed(self, keys, settings):
+        settings.CREDENTIAL_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+        assert CANARY not in run("pool_status", "--model", "gemini-3.8-flash", "--all") + run(
+            "pool_status", "--model", "x", "--json"
+        )
+
+    def test_an_empty_pool_says_how_to_fill_it(self):
+        assert "import_credentials" in run("pool_status", "--model", "gemini-3.8-flash")
+
+    def test_open_alerts_stand_on_top_of_both_tables(self, keys):
+        alert = AlertChange("gemini-3.8-flash", now().timestamp(), Outcome.THROTTLED, "Half of the credentials fail alike.")
+        store.save(Learned(alerts=[alert]))
+        for command in (["pool_status"], ["pool_status", "--model", "gemini-3.8-flash"]):
+            first, second, *_ = run(*command).splitlines()
+            assert re.fullmatch(r"! Since [-\d]+ [:\d]+ \w+, gemini-3.8-flash: Half of the credentials fail alike.", first)
+            assert not second.startswith("!")
+        store.save(Learned(alerts=[AlertChange("gemini-3.8-flash", now().timestamp())]))
+        assert not run("pool_status").startswith("!")
 
 
 class TestRotateEncryptionKeys:

@@ -1,31 +1,58 @@
 import json
+from collections.abc import Iterable
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db.models import Count
-from django.utils.timezone import now
+from django.utils.timezone import localtime, now
 
+from credentials.management import candidates
 from credentials.management.table import format_table
-from credentials.models import Credential, ServedModel
+from credentials.models import Alert, Credential, ServedModel
 from credentials.status import status_of
 
 HEADERS = ("id", "credential", "kind", "project", "state", "reason", "until", "models")
+EMPTY = "The pool is empty. Add keys in the admin, or with: manage.py import_credentials FILE"
 
 
 class Command(BaseCommand):
-    help = "Show the state of every credential."
+    help = "Show the state of every credential, or who would be asked for a model and why others would not."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="For programs: one JSON list; times in ISO 8601.")
+        parser.add_argument("--model", metavar="M", help="Explain who would be asked for this model or alias, in which order.")
+        parser.add_argument("--all", action="store_true", help="With --model: show every credential, however many there are.")
+        parser.add_argument("--json", action="store_true", help="For programs: JSON; times in ISO 8601.")
 
-    def handle(self, *, json: bool, **options) -> None:
+    def handle(self, *, model: str | None, all: bool, json: bool, **options) -> None:
+        if model:
+            self._explain(model, most=None if all else candidates.MOST_ROWS, json=json)
+            return
         # The secrets stay sealed: nothing here needs them.
         credentials = list(Credential.objects.defer("secret").order_by("-priority", "pk"))
         if json:
             self.stdout.write(as_json(credentials))
-        elif not credentials:
-            self.stdout.write("The pool is empty. Add keys in the admin, or with: manage.py import_credentials FILE")
+            return
+        self._write_alerts()
+        self.stdout.write(as_table(credentials) if credentials else EMPTY)
+
+    def _explain(self, model: str, *, most: int | None, json: bool) -> None:
+        explained = candidates.explain_model(model)
+        if json:
+            self.stdout.write(candidates.as_json(explained, most=most))
+            return
+        self._write_alerts()
+        if explained.asked or explained.skipped or explained.disabled:
+            self.stdout.write(candidates.as_text(explained, most=most))
         else:
-            self.stdout.write(as_table(credentials))
+            self.stdout.write(EMPTY)
+
+    def _write_alerts(self) -> None:
+        for line in open_alerts():
+            self.stdout.write(line)
+
+
+def open_alerts() -> Iterable[str]:
+    for alert in Alert.objects.filter(ended_at=None).order_by("began_at"):
+        yield f"! Since {localtime(alert.began_at):%Y-%m-%d %H:%M %Z}, {alert.model or 'all models'}: {alert.message}"
 
 
 def count_models() -> dict[int, int]:
