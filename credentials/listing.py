@@ -25,6 +25,7 @@ class ListedModel(Struct, frozen=True):
 @transaction.atomic
 def store_listing(credential_id: int, models: Iterable[ListedModel], *, at: datetime) -> bool:
     """Make the credential's rows equal to its listing; returns whether that changed anything."""
+    PoolVersion.lock()
     wanted = {model.name: _row(credential_id, model) for model in models if len(model.name) <= 100}
     known = {row.name: row for row in ServedModel.objects.filter(credential_id=credential_id)}
     new = [row for name, row in wanted.items() if name not in known]

@@ -386,6 +386,11 @@ class PoolVersion(models.Model):
     rests = models.PositiveBigIntegerField(default=0, help_text="Moves with rests and states.")
 
     @classmethod
+    def lock(cls) -> None:
+        """Taken first by every transaction that will move a number: whoever locked credentials first could wait in a circle."""
+        cls.objects.select_for_update().filter(pk=1).first()
+
+    @classmethod
     def bump(cls) -> None:
         cls._move("number")
 

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Iterable
 
 from django.contrib.auth import get_user_model
-from django.db.models.signals import post_delete, post_save
+from django.db import connections
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.dispatch import Signal
 from kombu.exceptions import OperationalError
 
@@ -34,8 +35,15 @@ def request_check(credential_ids: Iterable[int], *, generates: bool = False, run
 
 def connect() -> None:
     for model in (Credential, ApiKey, ClientToken, ModelAlias, QuotaLimit, get_user_model()):
+        pre_save.connect(_about_to_change, sender=model)
+        pre_delete.connect(_about_to_change, sender=model)
         post_save.connect(_pool_changed, sender=model)
         post_delete.connect(_pool_changed, sender=model)
+
+
+def _about_to_change(using: str, **_) -> None:
+    if connections[using].in_atomic_block:
+        PoolVersion.lock()
 
 
 def _pool_changed(update_fields=None, **_) -> None:

@@ -41,6 +41,7 @@ def save(learned: Learned) -> None:
 
 @transaction.atomic
 def _save_what_matters(learned: Learned) -> None:
+    PoolVersion.lock()
     if learned.changes:
         _save_changes(learned.changes)
     for credential_id, project in learned.projects.items():  # Afterwards: its rests become those of the project.
@@ -78,6 +79,7 @@ def record_check(
 
     SERVED revives an INVALID credential and what is INVALID of its project; other rests stay as they are.
     """
+    PoolVersion.lock()
     at = now()
     credential = Credential.objects.defer("secret").filter(pk=credential_id).first()
     if credential is None:
@@ -108,6 +110,7 @@ def return_to_service(credentials: Iterable[Credential], *, models: Collection[s
 
     Returns how many credentials had something.
     """
+    PoolVersion.lock()
     at = now()
     ids = [credential.pk for credential in credentials]
     projects = set(Credential.objects.filter(pk__in=ids).exclude(project="").values_list("project", flat=True))
@@ -127,6 +130,7 @@ def set_project(credential_ids: Collection[int], project: str, source: ProjectSo
 
     Their quota rests become those of the project. Returns how many credentials changed.
     """
+    PoolVersion.lock()
     chosen = Credential.objects.filter(pk__in=credential_ids).exclude(project=project, project_source=source if project else "")
     if source == ProjectSource.LEARNED:
         chosen = chosen.exclude(project_source=ProjectSource.TYPED)
@@ -144,6 +148,7 @@ def set_project(credential_ids: Collection[int], project: str, source: ProjectSo
 @transaction.atomic
 def forget_ended_rests(*, at: datetime) -> int:
     """Tidy up after rests that ended by themselves; returns how many were forgotten."""
+    PoolVersion.lock()
     ended = KeyHealth.objects.standing().filter(until__lt=at)
     ids = set(ended.exclude(credential=None).values_list("credential_id", flat=True))
     projects = set(ended.exclude(project="").values_list("project", flat=True))

