@@ -38,7 +38,7 @@ from openai_api.usage import UsageLog
 SYNC_SECONDS = 0.5
 RUNG_SECONDS = 0.1
 """How often the database is asked at most, however often the bell rings."""
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 1.5
 """After which a database that says nothing counts as down."""
 TALLY_SECONDS = 5.0
 STALE_SECONDS = 300.0

@@ -13,7 +13,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import Model
 from msgspec import Struct
 
-from credentials.models import ClientToken, Credential
+from credentials.models import ClientToken, Credential, PoolVersion
 from openai_api.journal import Journal
 from openai_api.models import UsageRecord
 
@@ -159,8 +159,9 @@ def _insert(entries: list[Entry]) -> None:
     columns = ", ".join(connection.ops.quote_name(column) for column in _COLUMNS)
     table = connection.ops.quote_name(UsageRecord._meta.db_table)
     marks = f"({', '.join(['%s'] * len(_COLUMNS))})"
-    rows = list(_rows(entries))
     with transaction.atomic(), connection.cursor() as cursor:
+        PoolVersion.lock()  # Whoever deletes a credential or a token waits for it too: none of ours may point at what goes.
+        rows = list(_rows(entries))
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             some = rows[start : start + _ROWS_AT_ONCE]
             cursor.execute(

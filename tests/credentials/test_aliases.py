@@ -10,9 +10,9 @@ from openai.types.image_model import ImageModel
 from openai.types.moderation_model import ModerationModel
 from openai.types.shared.chat_model import ChatModel
 
+from credentials.loading import load_roster
 from credentials.models import ModelAlias
 from credentials.roster import Roster
-from credentials.loading import load_roster
 
 ALIASES = import_module("credentials.migrations.0002_default_aliases").ALIASES
 NOT_CHAT = ("audio", "search-preview")
