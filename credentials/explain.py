@@ -47,9 +47,9 @@ def explain(pool: Pool, model: str, *, kinds: frozenset[str] | None = None, at: 
 
 
 def _last_resorts(tier: list[Candidate], at: float) -> list[Candidate]:
-    """The first to come back is asked first."""
+    """The first to come back is asked first; of several, the one that was added first."""
     resting = (candidate for candidate in tier if candidate.last_resort)
-    return sorted(resting, key=lambda candidate: candidate.until or at)
+    return sorted(resting, key=lambda candidate: (candidate.until or at, candidate.entry.id))
 
 
 def _judged(pool: Pool, entry: Entry, model: str, at: float) -> Candidate:
