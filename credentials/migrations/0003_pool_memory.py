@@ -11,6 +11,16 @@ def note_typed_projects(apps, schema_editor):
     credentials.update(project_source="typed")
 
 
+def forget_what_the_past_cannot_hold(apps, schema_editor):
+    """Rests of projects, and rows that say that all is well: the table had no place for either. Calls find out again."""
+    rests = apps.get_model("credentials", "KeyHealth").objects
+    projects = rests.exclude(project="").values_list("project", flat=True).distinct()
+    credentials = apps.get_model("credentials", "Credential").objects.filter(project__in=list(projects))
+    credentials.update(state="available", reason="", detail="", until=None)
+    rests.exclude(project="").delete()
+    rests.filter(reason="").delete()
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -245,5 +255,5 @@ class Migration(migrations.Migration):
             model_name='statechange',
             index=models.Index(fields=['at'], name='credentials_at_4e1cdb_idx'),
         ),
-        migrations.RunPython(note_typed_projects, migrations.RunPython.noop),
+        migrations.RunPython(note_typed_projects, forget_what_the_past_cannot_hold),
     ]
