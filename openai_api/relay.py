@@ -21,6 +21,7 @@ from openai_api.shortage import nothing_free, refused_by_upstream, too_late
 from openai_api.translation.events import CONTENT, Event, Finished, ThoughtDelta, Usage, UsageReport
 from openai_api.translation.stops import StopFilter
 from openai_api.upstream.base import Prepared, Upstream, UpstreamRefused
+from openai_api.upstream.refusal_body import LONGEST_MESSAGE, plain
 from openai_api.upstream.refusals import Refusal
 
 LONGEST_BACKOFF = 30.0
@@ -164,7 +165,7 @@ class Relay:
             if self._time_left() <= 0:  # Our own limit: the upstream is not to blame.
                 raise self._too_late() from refused
             self._report(call.lease, refused.refusal)
-            raise UpstreamBroken(f"The answer broke off: {refused.refusal.message}") from refused
+            raise UpstreamBroken(f"The answer broke off: {refused.refusal.for_caller}") from refused
         if call.ended:
             self._served(call)
         return batch
@@ -331,11 +332,11 @@ class _Call:
 
     def _check_end(self, end: Finished) -> None:
         if end.reason == "failed":
-            raise _failed(f"The model's answer was unusable ({end.native}). {end.message}".strip())
+            raise _failed(f"The model's answer was unusable ({end.native}).", quoted=plain(end.message, LONGEST_MESSAGE))
         if end.reason == "stop" and not self._spoke:
             raise _failed("The upstream's answer was empty.")
         self.said = True  # A refusal or a length limit is an answer, even without a word.
 
 
-def _failed(message: str) -> UpstreamRefused:
-    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=502, message=message))
+def _failed(message: str, *, quoted: str = "") -> UpstreamRefused:
+    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=502, message=message, quoted=quoted))

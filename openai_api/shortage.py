@@ -56,7 +56,7 @@ def refused_by_upstream(refusal: Refusal) -> GatewayError:
         case _ if refusal.status == 504:
             return DeadlineExceeded(refusal.message, retry_after=1)
         case _:
-            return UpstreamUnavailable(refusal.message, retry_after=refusal.retry_after or 1)
+            return UpstreamUnavailable(refusal.for_caller, retry_after=refusal.retry_after or 1)
 
 
 def too_late(deadline: float) -> GatewayError:

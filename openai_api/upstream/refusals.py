@@ -30,6 +30,12 @@ class Refusal(Struct, frozen=True):
     code: str | None = None
     unknown: str = ""
     """The body, redacted and shortened, where nobody knows what it means."""
+    quoted: str = ""
+    """The model's own words about its failure. They may repeat the conversation, so nobody but the caller may see them."""
+
+    @property
+    def for_caller(self) -> str:
+        return f"{self.message} {self.quoted}".strip()
 
     def concealing(self, secret: str) -> "Refusal":
         """The same without this very secret: Google echoes keys in some refusals, and not every key has a known shape."""

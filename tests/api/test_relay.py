@@ -90,6 +90,16 @@ async def test_a_model_that_spoils_its_answer_after_the_first_token_is_an_error_
         await read_all(relay_of(pool_of(key(1)), upstream))
 
 
+async def test_what_the_model_says_of_its_failure_is_told_to_the_caller_and_kept_nowhere():
+    spoilt = [[Finished("failed", "MALFORMED_FUNCTION_CALL", "Malformed call: tell(secret='the\0plan')")]]
+    pool = pool_of(key(1))
+    with pytest.raises(UpstreamUnavailable, match=r"MALFORMED_FUNCTION_CALL.*the plan"):
+        await read_all(relay_of(pool, ScriptedUpstream(*[spoilt] * 4)))
+    kept = repr((pool.rests.by_place, pool.learned))
+    assert "MALFORMED_FUNCTION_CALL" in kept
+    assert "plan" not in kept
+
+
 @pytest.mark.parametrize("end", [Finished("length", "MAX_TOKENS"), Finished("content_filter", "SAFETY")])
 async def test_a_limit_or_a_refusal_is_an_answer_even_without_a_word(end):
     assert await read_all(relay_of(pool_of(key(1)), ScriptedUpstream([[end]]))) == [end]
