@@ -1,5 +1,7 @@
 """What a web process has learned about its credentials and not yet written down."""
 
+from collections.abc import Iterator
+
 from msgspec import Struct, field
 
 from credentials.health import LETTERS, Outcome
@@ -130,6 +132,14 @@ class Learned(Struct):
                 if known.cause is None or alert.cause is None:
                     break
         self.alerts.append(alert)
+
+    def pieces(self) -> Iterator["Learned"]:
+        """The urgent ones, each by itself."""
+        yield from (Learned(changes=[change]) for change in self.changes)
+        yield from (Learned(projects={credential_id: project}) for credential_id, project in self.projects.items())
+        yield from (Learned(limits={name: limit}) for name, limit in self.limits.items())
+        yield from (Learned(unknown=[unknown]) for unknown in self.unknown)
+        yield from (Learned(alerts=[alert]) for alert in self.alerts)
 
     def followed_by(self, later: "Learned") -> "Learned":
         """Both, as if the first had never been taken away. The last change at a place is all that there is to write."""

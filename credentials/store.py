@@ -4,17 +4,18 @@ Synchronous ORM code, for the background loop, for tasks and for the admin; requ
 `KeyHealth`, and (by `states.py`) the state columns of `Credential`. Reading it back is `loading.py`.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+import structlog
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 
 from credentials import chronicle, loading
 from credentials.health import EFFECTS, SCOPES, Outcome, Reason, RestRules, State, rest_until
-from credentials.learning import Change, Learned, LearnedLimit
+from credentials.learning import Change, Learned, LearnedLimit, Tally
 from credentials.loading import group_of
 from credentials.models import Alert, Cause, Credential, KeyHealth, PoolVersion, ProjectSource, QuotaLimit
 from credentials.rests import FOREVER, Place, Rest
@@ -29,14 +30,36 @@ _SHARED = [reason for reason, scope in SCOPES.items() if scope.is_shared]
 _DEADLY = [effect.reason for effect in EFFECTS.values() if effect.state is State.INVALID]
 _MOST_STRIKES = 32_767
 """As many as the column counts."""
+_UNWRITABLE = (DataError, IntegrityError, ValueError, OverflowError)
+"""What the database, or the way to it, says of values that it will never take."""
+
+log = structlog.get_logger("castor.pool")
 
 
 def save(learned: Learned) -> None:
     """Write down what a web process has learned."""
     if learned.is_urgent:
-        _save_what_matters(learned)
+        try:
+            _save_what_matters(learned)
+        except _UNWRITABLE:
+            _save_one_by_one(learned)
     if learned.tallies:
-        chronicle.write_tallies(learned.tallies)
+        _save_tallies(learned.tallies)
+
+
+def _save_one_by_one(learned: Learned) -> None:
+    """What can never be written must not be tried again for ever: nothing else would be learned any more."""
+    for piece in learned.pieces():
+        try:
+            _save_what_matters(piece)
+        except _UNWRITABLE as error:
+            log.error("The database takes something learned by no means; it is forgotten.", cause=str(error))
+
+
+@transaction.atomic
+def _save_tallies(tallies: Mapping[int, Tally]) -> None:
+    PoolVersion.lock()  # Other processes add to the same counts.
+    chronicle.write_tallies(tallies)
 
 
 @transaction.atomic
