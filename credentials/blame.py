@@ -63,7 +63,8 @@ class Blame:
                 until = None
             elif suspected is not None:
                 until, state, is_suspicion = suspected, State.RATE_LIMITED, True
-        return Verdict(failure.place, Rest(state, reason, until, at, strikes, evidence.detail), is_suspicion)
+        detail = evidence.detail if until is not None else ""  # What only counts is shown to nobody.
+        return Verdict(failure.place, Rest(state, reason, until, at, strikes, detail), is_suspicion)
 
     def _strikes(self, failure: Failure, before: Rest | None) -> int:
         """How many times in a row; what happens during a rest is part of what began it."""

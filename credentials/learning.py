@@ -9,6 +9,8 @@ from credentials.rests import Place, Rest
 
 MOST_LETTERS = 20
 _MOST_UNKNOWN = 50
+_MOST_ALERTS = 1_000
+"""As many as the guard knows models: callers make their names up, and the database may be down for long."""
 
 
 class Evidence(Struct, frozen=True):
@@ -131,6 +133,8 @@ class Learned(Struct):
                     return
                 if known.cause is None or alert.cause is None:
                     break
+        if len(self.alerts) >= _MOST_ALERTS:
+            del self.alerts[0]
         self.alerts.append(alert)
 
     def pieces(self) -> Iterator["Learned"]:

@@ -1,6 +1,7 @@
 """What is wrong, and where: the pool's memory of rests, looked up by credential, Google project and model."""
 
 import math
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
@@ -11,6 +12,9 @@ from credentials.roster import Entry
 FOREVER = math.inf
 Place = tuple[str, str]
 """(credential `key:ID` or project `project:P`, model; no model: all of them)"""
+
+MOST_COUNTING = 50_000
+"""As many places only count strikes: callers make up names of models, and what fails for those counts as well."""
 
 _DEADLY = frozenset(effect.reason for effect in EFFECTS.values() if effect.state is State.INVALID)
 
@@ -60,6 +64,8 @@ class Rests:
     def __init__(self) -> None:
         self.by_place: dict[Place, Rest] = {}
         self._by_reason: dict[Reason, set[Place]] = {}
+        self._counting: OrderedDict[Place, None] = OrderedDict()
+        """Those that do not rest yet, the one that failed longest ago first."""
 
     def __bool__(self) -> bool:
         return bool(self.by_place)
@@ -72,13 +78,19 @@ class Rests:
         known = self.by_place.pop(place, None)
         if known is not None:
             self._by_reason[known.reason].discard(place)
+            self._counting.pop(place, None)
         if rest is not None:
             self.by_place[place] = rest
             self._by_reason.setdefault(rest.reason, set()).add(place)
+            if rest.until is None:
+                self._counting[place] = None
+                if len(self._counting) > MOST_COUNTING:
+                    self.put(next(iter(self._counting)), None)
 
     def replace(self, rests: Mapping[Place, Rest]) -> None:
         self.by_place = {}
         self._by_reason = {}
+        self._counting.clear()
         for place, rest in rests.items():
             self.put(place, rest)
 

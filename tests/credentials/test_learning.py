@@ -173,3 +173,10 @@ def test_a_quota_without_a_number_is_no_limit():
 def test_an_error_that_nobody_knows_is_kept_with_who_met_it():
     learned = refused(pool_of(key(1)), Outcome.UNEXPLAINED, status=418, unknown="I am a teapot")
     assert learned.unknown == [Unknown(1, FLASH, 418, "I am a teapot", NOON)]
+
+
+def test_alerts_that_cannot_be_written_are_bounded():
+    learned = Learned()
+    for number in range(1_200):
+        learned.keep_alert(AlertChange(f"gemini-made-up-{number}", NOON, Outcome.THROTTLED, "all fail"))
+    assert [alert.model for alert in learned.alerts] == [f"gemini-made-up-{number}" for number in range(200, 1_200)]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from credentials import rests
 from credentials.health import DAY, HOUR, Outcome, Reason, RestRules, State, next_pacific_midnight
 from credentials.learning import Evidence
 from credentials.rests import FOREVER, Rest, Rests, places_of
@@ -343,3 +344,13 @@ def test_whoever_rests_for_less_than_was_known_is_back_in_time(known):
     pool.take_in({("key:1", ""): rest(Reason.SPEND_LIMIT, until=NOON + 60)}, version=2)
     assert lease(pool, at=NOON + 59) is None
     assert lease(pool, at=NOON + 60) is not None
+
+
+def test_names_of_models_that_callers_make_up_do_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(rests, "MOST_COUNTING", 50)
+    pool = pool_of(key(1), key(2))
+    for number in range(100):
+        fail(pool, Outcome.UPSTREAM_FAILED, model=f"gemini-made-up-{number}", detail="a long story")
+    assert len(pool.rests.by_place) == 50
+    assert ("key:1", "gemini-made-up-99") in pool.rests.by_place
+    assert "a long story" not in repr(pool.rests.by_place)
