@@ -110,8 +110,8 @@ async def test_the_first_ring_after_redis_was_started_again_is_heard(redis, list
     await asyncio.to_thread(bell.ring)
     await listener.hears(more_than=1)
     await asyncio.to_thread(redis.stop)
-    await asyncio.to_thread(redis.start)
     heard = listener.heard
+    await asyncio.to_thread(redis.start)
     await listener.hears(more_than=heard)
     heard = listener.heard
     await asyncio.to_thread(bell.ring)
