@@ -36,6 +36,8 @@ class Block(Struct, frozen=True):
     """It may be free as soon as a call ends."""
     look_again: float = 0.0
     """When to look again, where that may be before `until`."""
+    too_long: bool = False
+    """What is asked is too long for it now; something shorter may go."""
 
 
 BUSY = Block(busy=True)
@@ -72,8 +74,14 @@ class _Tier:
         heapify(self.ready)
         self.firm: _Heap = []
         self.soft: _Heap = []
+        self.short_of_tokens: _Heap = []
+        """Those that rest only for what is as long as what was asked last."""
         self.now = self.ready[0][0] if self.ready else 0.0
         self._stamps = count(1)
+
+    @property
+    def sleeping(self) -> tuple[_Heap, _Heap, _Heap]:
+        return self.firm, self.soft, self.short_of_tokens
 
     @cached_property
     def by_group(self) -> dict[str, list[_Turn]]:
@@ -97,7 +105,7 @@ class _Tier:
             heappush(self.ready, (turn.due, turn.order, turn))
 
     def wake_those_whose_time_is_over(self, at: float) -> None:
-        for sleeping in (self.firm, self.soft):
+        for sleeping in self.sleeping:
             while sleeping and sleeping[0][0] <= at:
                 _, _, stamp, turn = heappop(sleeping)
                 if turn.asleep and turn.stamp == stamp:
@@ -108,7 +116,8 @@ class _Tier:
         turn.asleep = True
         turn.until = block.look_again or block.until
         turn.stamp = next(self._stamps)
-        heappush(self.soft if block.soft else self.firm, (turn.until, turn.order, turn.stamp, turn))
+        heap = self.short_of_tokens if block.too_long else self.soft if block.soft else self.firm
+        heappush(heap, (turn.until, turn.order, turn.stamp, turn))
 
     def move_on(self, turn: _Turn) -> None:
         """It has had its turn, and is not in `ready`."""
@@ -180,7 +189,10 @@ class Line:
         """The next one that `judge` lets be asked."""
         for tier in self._tiers:
             tier.wake_those_whose_time_is_over(at)
-            if (entry := self._pick(tier, judge, load)) is not None:
+            entry = self._pick(tier, judge, load)
+            if entry is None and tier.short_of_tokens:
+                entry = _pick_for_something_shorter(tier, judge)
+            if entry is not None:
                 return entry
         return None
 
@@ -204,11 +216,12 @@ class Line:
 
     def has_busy(self, judge: Judge) -> bool:
         """Whether somebody may be free as soon as a call ends. To be asked after a `pick` in vain."""
-        return _is_any_busy(judge, (turn for tier in self._tiers for _, _, turn in tier.ready))
+        awake = (turn for tier in self._tiers for _, _, turn in tier.ready)
+        return _is_any_busy(judge, chain(awake, self._asleep(lambda tier: tier.short_of_tokens)))
 
     def has_busy_last_resort(self, judge: Judge) -> bool:
         """Whether one that rests softly may be asked as soon as a call ends."""
-        return _is_any_busy(judge, (turn for tier in self._tiers for _, _, stamp, turn in tier.soft if turn.stamp == stamp))
+        return _is_any_busy(judge, self._asleep(lambda tier: tier.soft))
 
     def may_serve(self) -> bool:
         """Whether anybody could be asked now or after the calls under way, if need be."""
@@ -219,7 +232,7 @@ class Line:
         moments = (
             moment
             for tier in self._tiers
-            for sleeping in (tier.firm, tier.soft)
+            for sleeping in tier.sleeping
             if (moment := _first_return(sleeping, judge, without)) is not None
         )
         return min(moments, default=None)
@@ -241,6 +254,9 @@ class Line:
             if any(judge(turn.entry) is None for _, _, turn in tier.ready):
                 return None
         return None
+
+    def _asleep(self, where: Callable[[_Tier], _Heap]) -> Iterator[_Turn]:
+        return (turn for tier in self._tiers for _, _, stamp, turn in where(tier) if turn.stamp == stamp)
 
     def _turns(self) -> Iterator[_Turn]:
         return (turn for tier in self._tiers for turn in tier.turns)
@@ -283,6 +299,14 @@ class Line:
 
 def _is_any_busy(judge: Judge, turns: Iterable[_Turn]) -> bool:
     return any(block is not None and block.busy for block in (judge(turn.entry) for turn in turns))
+
+
+def _pick_for_something_shorter(tier: _Tier, judge: Judge) -> Entry | None:
+    for turn in islice(_in_order(tier.short_of_tokens), _MOST_JUDGED):
+        if judge(turn.entry) is None:
+            tier.wake(turn)
+            return turn.entry
+    return None
 
 
 def _point(group: str) -> int:

@@ -155,8 +155,7 @@ class Pool:
         if self.pacer.has_limits:
             paced = self.pacer.blocked_until(entry.group, model, at=at, tokens=tokens)
             if paced is not None:
-                # Permits that others give back may come earlier than the end of the minute or day.
-                return Block(until=paced, look_again=min(paced, at + LOOK_AGAIN)) if paced > at else BUSY
+                return self._paced(entry, model, at, paced, tokens) if paced > at else BUSY
         if self.in_flight.get(entry.id, 0) >= entry.max_concurrent:
             return BUSY
         return resting
@@ -216,7 +215,9 @@ class Pool:
 
     # --- Questions ----------------------------------------------------------------------------------------------
 
-    def is_busy(self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int] = frozenset()) -> bool:
+    def is_busy(
+        self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int] = frozenset(), tokens: int = 0
+    ) -> bool:
         """Whether a credential may serve as soon as a call ends, so that it pays to wait for a turn.
 
         Either it has MAX_CONCURRENT calls in flight, or one call is finding out whether its rest is really over.
@@ -224,7 +225,7 @@ class Pool:
         line = self._line(model, kinds)
 
         def judge(entry: Entry) -> Block | None:
-            return TRIED if entry.id in tried else self.block(entry, model, at)
+            return TRIED if entry.id in tried else self.block(entry, model, at, tokens)
 
         return line.has_busy(judge) or line.has_busy_last_resort(judge)
 
@@ -232,17 +233,17 @@ class Pool:
         """Whether anybody could be asked for the model now, soon, or as a last resort."""
         return self._line(model, kinds).may_serve()
 
-    def next_return(self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int]) -> float:
+    def next_return(self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int], tokens: int = 0) -> float:
         """When the next of the credentials not yet tried comes back from a rest; FOREVER: none will."""
-        moment = self._line(model, kinds).earliest(lambda entry: self.block(entry, model, at), without=tried)
+        moment = self._line(model, kinds).earliest(lambda entry: self.block(entry, model, at, tokens), without=tried)
         return FOREVER if moment is None else moment
 
-    def free_at(self, model: str, *, at: float, kinds: frozenset[str]) -> float | None:
+    def free_at(self, model: str, *, at: float, kinds: frozenset[str], tokens: int = 0) -> float | None:
         """The earliest moment at which some credential can serve the model; None: none will by itself."""
         line = self._line(model, kinds)
 
         def judge(entry: Entry) -> Block | None:
-            return self.block(entry, model, at)
+            return self.block(entry, model, at, tokens)
 
         if line.pick(at, judge, self._load) is not None:
             return at
@@ -310,6 +311,11 @@ class Pool:
             return BUSY
         # Another process may be finding out; where nobody else can serve there is no time to wait for it.
         return Block(until=at + 1, soft=True) if elsewhere else None
+
+    def _paced(self, entry: Entry, model: str, at: float, until: float, tokens: int) -> Block:
+        too_long = tokens > 0 and self.pacer.blocked_until(entry.group, model, at=at) is None
+        # Permits that others give back may come earlier than the end of the minute or day.
+        return Block(until=until, look_again=min(until, at + LOOK_AGAIN), too_long=too_long)
 
     def _take(self, entry: Entry, model: str, kinds: frozenset[str], at: float, tokens: int) -> Lease:
         self.in_flight[entry.id] = self.in_flight.get(entry.id, 0) + 1

@@ -188,19 +188,19 @@ class Relay:
             self._pool.waiting.pass_on(model)  # What ended our waiting may end that of others.
 
     async def _lease_in_turn(self, model: str, kinds: frozenset[str]) -> Lease:
-        woken = False
+        woken, tokens = False, self._prepared.tokens
         while True:
             lease = self._next(model, kinds)
             if lease is not None:
                 return lease
-            if self._pool.is_busy(model, at=self._clock(), kinds=kinds, tried=self._tried):
+            if self._pool.is_busy(model, at=self._clock(), kinds=kinds, tried=self._tried, tokens=tokens):
                 woken = await self._turn(model, kinds, again=woken)
             elif self._tried and self._failures and self._pool.may_serve(model, kinds=kinds):
                 # Only those are left that failed in passing: one of them again, after a pause.
                 await self._in_time(asyncio.sleep(self._backoff()))
                 self._tried = frozenset()
             else:
-                raise nothing_free(self._pool, model, kinds=kinds, at=self._clock())
+                raise nothing_free(self._pool, model, kinds=kinds, at=self._clock(), tokens=tokens)
 
     def _next(self, model: str, kinds: frozenset[str]) -> Lease | None:
         prepared = self._prepared
@@ -222,7 +222,8 @@ class Relay:
     async def _turn(self, model: str, kinds: frozenset[str], *, again: bool) -> bool:
         """Wait for a call to end (True), or for the next credential whose rest does (False)."""
         at = self._clock()
-        rest = self._pool.next_return(model, at=at, kinds=kinds, tried=self._tried) - at
+        tokens = self._prepared.tokens
+        rest = self._pool.next_return(model, at=at, kinds=kinds, tried=self._tried, tokens=tokens) - at
         if rest >= self._time_left():
             await self._in_time(self._pool.waiting.turn(model, again=again))
             return True

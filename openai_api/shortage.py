@@ -25,8 +25,8 @@ QUOTA = frozenset(
 )
 
 
-def nothing_free(pool: Pool, model: str, *, kinds: frozenset[str], at: float) -> GatewayError:
-    """Why no credential serves the model now."""
+def nothing_free(pool: Pool, model: str, *, kinds: frozenset[str], at: float, tokens: int = 0) -> GatewayError:
+    """Why no credential serves the model now; `tokens`: the estimated length of what is asked."""
     if not pool.loaded:
         return NoCredential("Castor is starting: its pool is not loaded yet. Try again in a moment.", retry_after=1)
     if not pool.serves(model, kinds=kinds):
@@ -37,7 +37,7 @@ def nothing_free(pool: Pool, model: str, *, kinds: frozenset[str], at: float) ->
         return NoCredential("This Castor has no Gemini API key yet. An admin can add one at /admin/ under 'Gemini API keys'.")
     if pool.absent(model, kinds=kinds):
         return ModelNotFound(f"The model '{model}' does not exist, or none of this Castor's credentials may use it.")
-    free_at = pool.free_at(model, at=at, kinds=kinds)
+    free_at = pool.free_at(model, at=at, kinds=kinds, tokens=tokens)
     if free_at is None:
         return NoCredential("None of this Castor's credentials is valid any more. An admin sees why at /admin/.")
     return _all_rest(pool, model, kinds, retry_after=max(free_at - at, 1.0))

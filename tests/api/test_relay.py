@@ -5,6 +5,7 @@ import pytest
 
 from credentials.health import Outcome, Reason
 from credentials.learning import Evidence
+from credentials.pacing import Limit
 from credentials.roster import Roster
 from openai_api.errors import (
     DeadlineExceeded,
@@ -301,3 +302,16 @@ async def test_a_credential_is_given_back_even_if_its_call_is_interrupted_while_
     await asyncio.gather(relay.open(), return_exceptions=True)
     await asyncio.gather(relay.close(), return_exceptions=True)
     assert pool.in_flight == {}
+
+
+async def test_a_caller_whose_request_is_too_long_for_now_learns_when_it_is_not():
+    pool = pool_of(key(1))
+    minute_ends = time.time() // 60 * 60 + 60
+    pool.renew(Roster(entries=(key(1),), limits=(Limit(tpm=100),)))
+    taken = pool.lease(FLASH, at=minute_ends - 60, kinds=KEYS, tokens=60)
+    pool.report(taken, Outcome.SERVED, at=minute_ends - 60, used=60)
+    relay = relay_of(pool, ScriptedUpstream(GOOD), tokens=60, clock=lambda: minute_ends - 59)
+    with pytest.raises(QuotaExhausted) as caught:
+        await relay.open()
+    assert caught.value.retry_after == 59
+    assert await read_all(relay_of(pool, ScriptedUpstream(GOOD), tokens=10, clock=lambda: minute_ends - 59)) == ANSWER

@@ -6,9 +6,15 @@ from msgspec.structs import replace
 
 from credentials.health import Outcome, Reason, RestRules
 from credentials.learning import Evidence
+from credentials.pacing import Limit
+from credentials.pool import Pool
 from credentials.rests import FOREVER
 from credentials.roster import ModelCard, Roster
+from openai_api.shortage import nothing_free
 from tests.credentials.pools import FLASH, KEYS, MINUTE, NOON, PRO, key, lease, pool_of
+
+BEGIN = NOON // MINUTE * MINUTE
+"""Of a minute."""
 
 
 def serve(pool, model=FLASH, *, at=NOON):
@@ -359,3 +365,36 @@ def test_a_probe_is_still_the_only_one_after_a_reload():
     assert lease(pool, at=NOON + 11) is None
     pool.release(probe, at=NOON)
     assert lease(pool, at=NOON + 11) is not None
+
+
+# --- Requests of different lengths --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def short_of_tokens():
+    """Two keys that may take 1,000 tokens a minute, 600 of which are used; a request of 600 has just been turned away."""
+    pool = Pool()
+    pool.install(Roster(entries=(key(1, max_concurrent=1), key(2, max_concurrent=1)), limits=(Limit(tpm=1_000),)), {})
+    for taken in [pool.lease(FLASH, at=BEGIN, kinds=KEYS, tokens=600) for _ in range(2)]:
+        pool.report(taken, Outcome.SERVED, at=BEGIN, used=600)
+    assert pool.lease(FLASH, at=BEGIN + 1, kinds=KEYS, tokens=600) is None
+    return pool
+
+
+def test_a_request_too_long_for_a_limit_keeps_no_shorter_one_from_being_served(short_of_tokens):
+    served = [short_of_tokens.lease(FLASH, at=BEGIN + 1, kinds=KEYS, tokens=10) for _ in range(2)]
+    assert sorted(taken.entry.id for taken in served) == [1, 2]
+
+
+def test_a_shorter_request_waits_for_one_that_is_only_busy(short_of_tokens):
+    for _ in range(2):
+        short_of_tokens.lease(FLASH, at=BEGIN + 1, kinds=KEYS, tokens=10)
+    assert short_of_tokens.lease(FLASH, at=BEGIN + 1, kinds=KEYS, tokens=600) is None
+    assert short_of_tokens.is_busy(FLASH, at=BEGIN + 1, kinds=KEYS, tokens=10)
+    assert not short_of_tokens.is_busy(FLASH, at=BEGIN + 1, kinds=KEYS, tokens=600)
+
+
+def test_a_long_request_is_told_when_there_is_room_for_it(short_of_tokens):
+    refused = nothing_free(short_of_tokens, FLASH, kinds=KEYS, at=BEGIN + 1, tokens=600)
+    assert refused.retry_after == MINUTE - 1
+    assert short_of_tokens.lease(FLASH, at=BEGIN + MINUTE, kinds=KEYS, tokens=600)
