@@ -16,6 +16,7 @@ from credentials.health import EFFECTS, Outcome
 from credentials.learning import Evidence
 from credentials.pool import Pool
 from credentials.rests import Lease
+from credentials.waiting import Ticket
 from openai_api.errors import GatewayError, UpstreamBroken
 from openai_api.shortage import nothing_free, refused_by_upstream, too_late
 from openai_api.translation.events import CONTENT, Event, Finished, ThoughtDelta, Usage, UsageReport
@@ -188,13 +189,16 @@ class Relay:
             self._pool.waiting.pass_on(model)  # What ended our waiting may end that of others.
 
     async def _lease_in_turn(self, model: str, kinds: frozenset[str]) -> Lease:
-        woken, tokens = False, self._prepared.tokens
+        waiting, tokens = self._pool.waiting, self._prepared.tokens
+        ticket, woken = waiting.ticket(), False
         while True:
             lease = self._next(model, kinds)
             if lease is not None:
                 return lease
             if self._pool.is_busy(model, at=self._clock(), kinds=kinds, tried=self._tried, tokens=tokens):
-                woken = await self._turn(model, kinds, again=woken)
+                if woken and (self._tried or tokens):
+                    waiting.pass_on(model, after=ticket)  # What has become free is nothing for us, but may be for others.
+                woken = await self._turn(model, kinds, ticket)
             elif self._tried and self._failures and self._pool.may_serve(model, kinds=kinds):
                 # Only those are left that failed in passing: one of them again, after a pause.
                 await self._in_time(asyncio.sleep(self._backoff()))
@@ -219,17 +223,17 @@ class Relay:
         guard.retry(model)
         self._unpaid = None
 
-    async def _turn(self, model: str, kinds: frozenset[str], *, again: bool) -> bool:
+    async def _turn(self, model: str, kinds: frozenset[str], ticket: Ticket) -> bool:
         """Wait for a call to end (True), or for the next credential whose rest does (False)."""
         at = self._clock()
         tokens = self._prepared.tokens
         rest = self._pool.next_return(model, at=at, kinds=kinds, tried=self._tried, tokens=tokens) - at
         if rest >= self._time_left():
-            await self._in_time(self._pool.waiting.turn(model, again=again))
+            await self._in_time(self._pool.waiting.turn(model, ticket))
             return True
         try:
             async with asyncio.timeout(rest):
-                await self._pool.waiting.turn(model, again=again)
+                await self._pool.waiting.turn(model, ticket)
         except TimeoutError:
             return False
         return True

@@ -18,7 +18,7 @@ from openai_api.errors import (
 )
 from openai_api.translation.events import Finished, TextDelta, ThoughtDelta, UsageReport
 from tests.api.upstreams import GOOD, SILENCE, ScriptedUpstream, read_all, refusal, relay_of
-from tests.credentials.pools import FLASH, KEYS, key, pool_of
+from tests.credentials.pools import FLASH, KEYS, key, lease, pool_of
 
 ANSWER = [event for batch in GOOD for event in batch]
 EMPTY = [[Finished("stop", "STOP")]]
@@ -315,3 +315,23 @@ async def test_a_caller_whose_request_is_too_long_for_now_learns_when_it_is_not(
         await relay.open()
     assert caught.value.retry_after == 59
     assert await read_all(relay_of(pool, ScriptedUpstream(GOOD), tokens=10, clock=lambda: minute_ends - 59)) == ANSWER
+
+
+async def test_what_is_nothing_for_the_first_in_line_goes_to_whoever_stands_behind():
+    pool = pool_of(key(1, max_concurrent=1), key(2, max_concurrent=1))
+    held = {taken.entry.id: taken for taken in (lease(pool, at=time.time()) for _ in range(2))}
+    failing = ScriptedUpstream([refusal(Outcome.UPSTREAM_FAILED)], GOOD)
+    pool.release(held[1], at=time.time())
+    first = asyncio.create_task(read_all(relay_of(pool, failing)))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert failing.closed == 1  # It has failed with key 1, and waits for key 2.
+    held[1] = lease(pool, at=time.time())
+    second = asyncio.create_task(read_all(relay_of(pool, ScriptedUpstream(GOOD))))
+    await asyncio.sleep(0)
+    pool.release(held[1], at=time.time())
+    assert await asyncio.wait_for(second, 5) == ANSWER
+    assert not first.done()
+    pool.release(held[2], at=time.time())
+    assert await first == ANSWER
+    assert failing.asked == [1, 2]

@@ -215,7 +215,7 @@ async def test_those_who_wait_for_a_busy_key_are_served_in_the_order_in_which_th
     order = []
 
     async def wait_for_turn(name):
-        await pool.waiting.turn(FLASH)
+        await pool.waiting.turn(FLASH, pool.waiting.ticket())
         order.append(name)
         pool.release(lease(pool), at=NOON)
 
@@ -235,7 +235,7 @@ async def test_whoever_comes_while_a_rest_is_being_probed_waits_for_what_comes_o
     assert pool.is_busy(FLASH, at=later, kinds=KEYS)
 
     async def wait_and_pass_on():
-        await pool.waiting.turn(FLASH)
+        await pool.waiting.turn(FLASH, pool.waiting.ticket())
         pool.waiting.pass_on(FLASH)
 
     waiting = [asyncio.create_task(wait_and_pass_on()) for _ in range(3)]
@@ -249,7 +249,7 @@ async def test_whoever_comes_while_a_rest_is_being_probed_waits_for_what_comes_o
 async def test_those_who_wait_look_again_when_the_pool_is_loaded_anew():
     pool = pool_of(key(1, max_concurrent=1))
     lease(pool)
-    waiting = asyncio.create_task(pool.waiting.turn(FLASH))
+    waiting = asyncio.create_task(pool.waiting.turn(FLASH, pool.waiting.ticket()))
     await asyncio.sleep(0)
     pool.install(pool.roster, {})
     await asyncio.wait_for(waiting, 5)
@@ -259,7 +259,10 @@ async def test_those_who_wait_look_again_when_the_pool_is_loaded_anew():
 async def test_a_waiter_who_leaves_does_not_take_the_turn_along():
     pool = pool_of(key(1, max_concurrent=1))
     held = lease(pool)
-    leaver, stayer = asyncio.create_task(pool.waiting.turn(FLASH)), asyncio.create_task(pool.waiting.turn(FLASH))
+    leaver, stayer = (
+        asyncio.create_task(pool.waiting.turn(FLASH, pool.waiting.ticket())),
+        asyncio.create_task(pool.waiting.turn(FLASH, pool.waiting.ticket())),
+    )
     await asyncio.sleep(0)
     pool.release(held, at=NOON)
     leaver.cancel()
@@ -274,7 +277,7 @@ async def test_a_waiter_who_found_its_turn_taken_is_not_forgotten_when_another_o
 
     async def wait_for_turn(name):
         while (taken := lease(pool)) is None:
-            await pool.waiting.turn(FLASH)
+            await pool.waiting.turn(FLASH, pool.waiting.ticket())
         served.append(name)
         return taken
 
@@ -293,7 +296,7 @@ async def test_a_waiter_who_found_its_turn_taken_is_not_forgotten_when_another_o
 async def test_those_who_wait_are_told_when_credentials_are_added():
     pool = pool_of(key(1, max_concurrent=1))
     lease(pool)
-    waiting = asyncio.create_task(pool.waiting.turn(FLASH))
+    waiting = asyncio.create_task(pool.waiting.turn(FLASH, pool.waiting.ticket()))
     await asyncio.sleep(0)
     pool.install(Roster(entries=(key(1, max_concurrent=1), key(2))), {})
     await asyncio.wait_for(waiting, 5)
