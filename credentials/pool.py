@@ -294,19 +294,23 @@ class Pool:
         return self.in_flight.get(entry.id, 0)
 
     def _resting(self, entry: Entry, model: str, at: float) -> Block | None:
-        until, soft, probing, elsewhere = 0.0, True, False, False
+        firm, soft, probing, elsewhere = 0.0, 0.0, False, False
         for rest in self.rests.of(entry, model):
             if rest.until is None:
                 continue
             if rest.until > at:
-                until = max(until, rest.until)
-                soft = soft and rest.is_soft
+                if rest.is_soft:
+                    soft = max(soft, rest.until)
+                else:
+                    firm = max(firm, rest.until)
             elif rest.probing:
                 probing = True
             elif not self.is_alone and not rest.claimed:
                 elsewhere = True
-        if until:
-            return Block(until=until, soft=soft)
+        if firm:
+            return Block(until=firm)
+        if soft:
+            return Block(until=soft, soft=True)
         if probing:
             return BUSY
         # Another process may be finding out; where nobody else can serve there is no time to wait for it.
@@ -321,7 +325,8 @@ class Pool:
         self.in_flight[entry.id] = self.in_flight.get(entry.id, 0) + 1
         probed: tuple[Rest, ...] = ()
         if self.rests.by_place:
-            probed = tuple(rest for rest in self.rests.of(entry, model) if rest.until is not None and rest.until <= at)
+            over = (rest for rest in self.rests.of(entry, model) if rest.until is not None and rest.until <= at)
+            probed = tuple(rest for rest in over if not rest.probing)  # A last resort may be asked while another finds out.
             for rest in probed:
                 rest.probing = True
         if self.pacer.has_limits:
