@@ -7,6 +7,7 @@ import pytest
 from credentials.guard import RESERVE, Guard
 from credentials.health import HOUR, Outcome, Reason, RestRules, State
 from credentials.learning import Evidence
+from credentials.rests import Rest
 from credentials.roster import Roster
 from tests.credentials.pools import FLASH, KEYS, MINUTE, NOON, PRO, key, lease, pool_of
 
@@ -396,6 +397,17 @@ def test_a_last_resort_with_all_its_calls_in_flight_is_waited_for():
     assert pool.is_busy(FLASH, at=NOON + 1, kinds=KEYS)
     pool.release(held, at=NOON + 1)
     assert lease(pool, at=NOON + 1) is not None
+
+
+def test_a_key_whose_quota_is_back_is_a_last_resort_while_it_rests_for_a_passing_fault():
+    pool = pool_of(key(1), rules=RULES)
+    one, other = lease(pool), lease(pool)
+    pool.take_in({("key:1", ""): Rest(State.RATE_LIMITED, Reason.REPEATED_FAILURES, NOON + 60, NOON)}, version=1)
+    pool.report(one, Outcome.MINUTE_QUOTA, at=NOON, evidence=Evidence(asked_for=5))
+    pool.release(other, at=NOON)
+    assert lease(pool, at=NOON + 4) is None
+    assert pool.free_at(FLASH, at=NOON + 4, kinds=KEYS) == NOON + 5
+    assert lease(pool, at=NOON + 5) is not None
 
 
 # --- Who is asked after a failure -------------------------------------------------------------------------------------

@@ -255,7 +255,9 @@ class Naive:
         return not self.in_force(entry, model, at) and not self.is_busy(entry, model, at)
 
     def returns(self, entry, model, at):
-        return max(rest.until for rest in self.in_force(entry, model, at))
+        """When it can be asked again, be it as a last resort."""
+        rests = self.in_force(entry, model, at)
+        return max(rest.until for rest in [rest for rest in rests if not rest.is_soft] or rests)
 
     # Before and after a lease.
 
@@ -283,7 +285,8 @@ class Naive:
             assert self.pool.next_return(model, at=at, kinds=kinds, tried=tried) == min(moments, default=FOREVER)
 
     def begin(self, lease):
-        self.probes[id(lease)] = self.over(lease.entry, lease.model, lease.at)
+        under_way = set().union(*(self.probes[id(other)] for other in self.open))
+        self.probes[id(lease)] = self.over(lease.entry, lease.model, lease.at) - under_way
         self.open.append(lease)
 
     def end(self, lease):
