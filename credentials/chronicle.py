@@ -14,7 +14,7 @@ from credentials.models import Alert, Cause, Credential, KeyHealth, StateChange,
 MOST_UNKNOWN = 200
 """As many kinds of unknown error are kept; the one that was seen longest ago makes way."""
 
-_PASSING = [Outcome.GATEWAY_REFUSED.value, *(outcome.value for outcome, effect in EFFECTS.items() if effect.soft)]
+PASSING = [Outcome.GATEWAY_REFUSED.value, *(outcome.value for outcome, effect in EFFECTS.items() if effect.soft)]
 
 log = structlog.get_logger("castor.pool")
 
@@ -76,13 +76,14 @@ def note_alerts(changes: Iterable[AlertChange]) -> None:
     """One row an incident, whichever process notices it first; the log says it once as well."""
     for change in changes:
         if change.cause is None:
-            end_alerts(Alert.objects.filter(model=change.model, cause__in=_PASSING), at=_moment(change.at))
+            end_alerts(Alert.objects.filter(model=change.model, cause__in=PASSING), at=_moment(change.at))
             continue
-        is_new = Alert.objects.get_or_create(
+        is_new = Alert.objects.update_or_create(
             cause=change.cause.value,
             model=change.model,
             ended_at=None,
-            defaults={"message": change.message, "began_at": _moment(change.at)},
+            defaults={"met_at": _moment(change.at)},
+            create_defaults={"message": change.message, "began_at": _moment(change.at), "met_at": _moment(change.at)},
         )[1]
         if is_new:
             log.error(change.message, cause=change.cause.value, model=change.model)

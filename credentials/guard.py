@@ -14,6 +14,7 @@ from credentials.roster import Entry
 RESERVE = 3
 SHARE = 0.2
 FAILURES_BEFORE_ALERT = 3
+SAID_AGAIN_AFTER = 300.0
 _MOST_MODELS = 1_000
 _MOST_LATELY = 8
 
@@ -26,7 +27,7 @@ class Silence(Struct):
     failures: int = 0
     groups: set[str] = field(default_factory=set)
     """Those that have failed."""
-    alerted: bool = False
+    alerted_at: float | None = None
     lately: dict[int, None] = field(default_factory=dict)
     """The credentials that answered last, the latest last."""
     answered_by: int = 0
@@ -55,7 +56,7 @@ class Guard:
     def answered(self, model: str, credential_id: int, *, at: float) -> bool:
         """Somebody has answered. True if that ends a shared fault, or one that was noticed before this process began."""
         silence = self._of(model)
-        over = silence.alerted or not silence.answered_at
+        over = silence.alerted_at is not None or not silence.answered_at
         if silence.answered_by != credential_id:
             silence.other_answered_at = silence.answered_at
             silence.answered_by = credential_id
@@ -66,28 +67,28 @@ class Guard:
             del silence.lately[next(iter(silence.lately))]
         silence.requests = silence.retries = 0
         if silence.failures:
-            silence.failures, silence.alerted = 0, False
+            silence.failures, silence.alerted_at = 0, None
             silence.groups.clear()
         return over
 
-    def failed(self, model: str, entry: Entry, *, groups: int) -> bool:
-        """Somebody has failed in passing. True, once, when that makes it half of all the `groups`: the fault is shared."""
+    def failed(self, model: str, entry: Entry, *, groups: int, at: float) -> bool:
+        """Somebody has failed in passing. True when half of all the `groups` have, and nobody was answered: the fault is shared.
+
+        It is said once, and again every few minutes as long as it goes on.
+        """
         silence = self._of(model)
         silence.failures += 1
         silence.groups.add(entry.group)
         silence.lately.pop(entry.id, None)
-        if silence.alerted or silence.failures < FAILURES_BEFORE_ALERT or 2 * len(silence.groups) < groups:
+        if silence.failures < FAILURES_BEFORE_ALERT or 2 * len(silence.groups) < groups:
             return False
-        silence.alerted = True
-        return True
+        return self._is_to_be_said(silence, at)
 
-    def refused(self, model: str) -> bool:
-        """The gateway itself is refused. True, once, until somebody answers."""
+    def refused(self, model: str, *, at: float) -> bool:
+        """The gateway itself is refused. True, once and then every few minutes, until somebody answers."""
         silence = self._of(model)
         silence.failures += 1
-        is_new = not silence.alerted
-        silence.alerted = True
-        return is_new
+        return self._is_to_be_said(silence, at)
 
     def another_answered(self, model: str, credential_id: int, *, since: float) -> bool:
         """Whether anybody else has answered since then: what it takes to blame this one for a failure."""
@@ -98,6 +99,13 @@ class Guard:
     def lately(self, model: str) -> list[int]:
         """The credentials that have answered lately, those first whose turn is longest ago."""
         return list(self._of(model).lately)
+
+    @staticmethod
+    def _is_to_be_said(silence: Silence, at: float) -> bool:
+        if silence.alerted_at is not None and at < silence.alerted_at + SAID_AGAIN_AFTER:
+            return False
+        silence.alerted_at = at
+        return True
 
     def _of(self, model: str) -> Silence:
         silence = self._models.get(model)

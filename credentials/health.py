@@ -72,6 +72,8 @@ class Outcome(StrEnum):
     """Found by a check: its models are listed, but one of them, asked for one token, refuses."""
     MODEL_ABSENT = auto()
     UPSTREAM_FAILED = auto()
+    ANSWER_UNUSABLE = auto()
+    """An answer whose end spoils it, a malformed call say: as likely the prompt's doing as Google's, and never the key's."""
     GATEWAY_REFUSED = auto()
     """Google refuses this gateway, not the credential: its region, or a header that it should not have sent."""
     UNEXPLAINED = auto()
@@ -122,6 +124,7 @@ EFFECTS: dict[Outcome, Effect] = {
     Outcome.SERVED: Effect(Scope.NOBODY, False),
     Outcome.REQUEST_REFUSED: Effect(Scope.NOBODY, False),
     Outcome.GATEWAY_REFUSED: Effect(Scope.NOBODY, False),
+    Outcome.ANSWER_UNUSABLE: Effect(Scope.NOBODY, True),
     # Google names the project, the model and the quota: this strikes nobody by mistake, however many it strikes.
     Outcome.DAY_QUOTA: Effect(*_QUOTA, Reason.DAY_QUOTA),
     Outcome.MINUTE_QUOTA: Effect(*_QUOTA, Reason.MINUTE_QUOTA),
@@ -152,7 +155,7 @@ SOFT = frozenset(effect.reason for effect in EFFECTS.values() if effect.soft)
 CONTRASTED = frozenset({Outcome.UPSTREAM_FAILED, Outcome.THROTTLED})
 """What counts against a credential only while others are answered: it takes that contrast to tell whose fault it is."""
 
-LETTERS: dict[Outcome, str] = dict(zip(Outcome, "srdmnxtckluyjavwphbfg?", strict=True))
+LETTERS: dict[Outcome, str] = dict(zip(Outcome, "srdmnxtckluyjavwphbfqg?", strict=True))
 """One letter an outcome, for the strip of the last ones."""
 OUTCOMES = {letter: outcome for outcome, letter in LETTERS.items()}
 

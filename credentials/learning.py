@@ -86,7 +86,7 @@ class Tally(Struct):
         if outcome is Outcome.SERVED:
             self.failures, self.answered = 0, True
         else:
-            self.failures += outcome is not Outcome.REQUEST_REFUSED
+            self.failures += outcome not in (Outcome.REQUEST_REFUSED, Outcome.ANSWER_UNUSABLE)
             self.last_error, self.last_error_at = outcome, at
 
     def merged(self, later: "Tally") -> "Tally":
@@ -114,6 +114,11 @@ class Learned(Struct):
     @property
     def is_urgent(self) -> bool:
         return bool(self.changes or self.projects or self.limits or self.unknown or self.alerts)
+
+    def forget_urgent(self) -> None:
+        """It has been written."""
+        for kind in (self.changes, self.projects, self.limits, self.unknown, self.alerts):
+            kind.clear()
 
     def note(self, credential_id: int, outcome: Outcome, at: float) -> None:
         tally = self.tallies.get(credential_id)

@@ -258,6 +258,7 @@ class Alert(models.Model):
     model = models.CharField(max_length=100, blank=True, help_text="Empty: all of them.")
     message = models.TextField()
     began_at = models.DateTimeField()
+    met_at = models.DateTimeField(default=now, help_text="When it was met last.")
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -176,7 +176,7 @@ class Pool:
         if outcome is Outcome.SERVED:
             self._all_is_well(lease, at)
             return False
-        if outcome is Outcome.GATEWAY_REFUSED and self.guard.refused(lease.model):
+        if outcome is Outcome.GATEWAY_REFUSED and self.guard.refused(lease.model, at=at):
             message = f"Google refuses this Castor itself, whatever the credential: {evidence.detail}"
             self.learned.keep_alert(AlertChange(lease.model, at, outcome, message))
         if effect.reason is not None:
@@ -362,7 +362,7 @@ class Pool:
     def _strike(self, lease: Lease, outcome: Outcome, effect: Effect, at: float, evidence: Evidence) -> None:
         self._learn_limit(lease, outcome, evidence)
         line = self._line(lease.model, lease.kinds)
-        if effect.soft and self.guard.failed(lease.model, lease.entry, groups=line.groups):
+        if effect.soft and self.guard.failed(lease.model, lease.entry, groups=line.groups, at=at):
             self._alert(lease, outcome, at, evidence)
         failure = Failure(lease, outcome, effect, at, evidence)
         verdict = self.blame.judge(failure, line)

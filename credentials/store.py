@@ -24,6 +24,7 @@ from credentials.states import derive_states
 FORGOTTEN_AFTER = timedelta(minutes=10)
 """How long an ended rest is remembered: its strikes count when the trouble comes straight back, and others learn of its end."""
 CLAIM_LASTS = timedelta(minutes=2)
+UNMET_AFTER = timedelta(minutes=15)
 
 _SHARED = [reason for reason, scope in SCOPES.items() if scope.is_shared]
 """The reasons of rests that all credentials of a project have in common."""
@@ -37,12 +38,13 @@ log = structlog.get_logger("castor.pool")
 
 
 def save(learned: Learned) -> None:
-    """Write down what a web process has learned."""
+    """Write down what a web process has learned; what has been written is taken out of `learned`."""
     if learned.is_urgent:
         try:
             _save_what_matters(learned)
         except _UNWRITABLE:
             _save_one_by_one(learned)
+        learned.forget_urgent()
     if learned.tallies:
         _save_tallies(learned.tallies)
 
@@ -53,7 +55,7 @@ def _save_one_by_one(learned: Learned) -> None:
         try:
             _save_what_matters(piece)
         except _UNWRITABLE as error:
-            log.error("The database takes something learned by no means; it is forgotten.", cause=str(error))
+            log.error("Something learned can never be written; it is forgotten.", cause=str(error))
 
 
 @transaction.atomic
@@ -312,11 +314,12 @@ def _field_of(quota: str) -> str:
 
 
 def _end_alerts_of_nobody(at: datetime) -> None:
-    """An alert about credentials that were suspected to be dead ends when none is any more."""
+    """Where nobody is suspected to be dead any more, or where a fault has not been met for long."""
+    chronicle.end_alerts(Alert.objects.filter(met_at__lt=at - UNMET_AFTER, cause__in=chronicle.PASSING), at=at)
     for alert in Alert.objects.filter(ended_at=None):
         effect = EFFECTS[Outcome(alert.cause)]
         if effect.reason is None or effect.soft:
-            continue  # These end when somebody answers.
+            continue
         suspected = KeyHealth.objects.filter(reason=effect.reason, state=State.RATE_LIMITED, until__gt=at)
         if not suspected.exists():
             chronicle.end_alerts(Alert.objects.filter(pk=alert.pk), at=at)

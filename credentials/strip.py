@@ -40,6 +40,7 @@ WORDS: dict[Outcome, str] = {
     Outcome.HALF_ALIVE: "lists models, but may not use them",
     Outcome.MODEL_ABSENT: "does not serve the model",
     Outcome.UPSTREAM_FAILED: "Google failed or could not be reached",
+    Outcome.ANSWER_UNUSABLE: "the answer's end made it useless",
     Outcome.GATEWAY_REFUSED: "Google refused the gateway, not the key",
     Outcome.UNEXPLAINED: "refused in words that are not known",
 }
@@ -49,6 +50,7 @@ _SORTS = {
     Outcome.REQUEST_REFUSED: Sort.REQUEST,
     Outcome.MODEL_ABSENT: Sort.REQUEST,
     Outcome.UPSTREAM_FAILED: Sort.UPSTREAM,
+    Outcome.ANSWER_UNUSABLE: Sort.REQUEST,
     Outcome.THROTTLED: Sort.UPSTREAM,
     Outcome.GATEWAY_REFUSED: Sort.UPSTREAM,
     Outcome.UNEXPLAINED: Sort.UPSTREAM,

@@ -85,7 +85,6 @@ class Relay:
 
     async def open(self) -> None:
         """Ask until somebody answers. Raises GatewayError when nobody does."""
-        self._pool.guard.begin(self._prepared.model)
         while self._call is None:
             await self._attempt(await self._lease())
 
@@ -245,13 +244,14 @@ class Relay:
         self.trace.credential_label = lease.entry.label
         if self.trace.asked is None:
             self.trace.asked = time.monotonic()
+            self._pool.guard.begin(lease.model)
 
     def _judge(self, lease: Lease, refusal: Refusal) -> None:
         """Report a refusal; raises where no further attempt is due."""
         if self._time_left() <= 0:
             raise self._too_late()
-        if refusal.outcome is Outcome.MODEL_ABSENT and lease.entry.lacks(self._prepared.model):
-            # Its listing had said so: nothing was learned, and asking the others would only spend calls on a made-up name.
+        if refusal.outcome is Outcome.MODEL_ABSENT and self._is_made_up(lease):
+            # Nothing was learned, and asking the others would only spend calls.
             raise refused_by_upstream(refusal)
         is_out = self._report(lease, refusal)
         self._tried |= {lease.entry.id}
@@ -260,6 +260,11 @@ class Relay:
             self._unpaid = refusal
         if not EFFECTS[refusal.outcome].another_may_help or self._failures > self._limits.retries:
             raise refused_by_upstream(refusal)
+
+    def _is_made_up(self, lease: Lease) -> bool:
+        """Whether the model's name is one that the credential's listing, or all that is known of models, says nothing of."""
+        model, known = self._prepared.model, self._pool.roster.models
+        return lease.entry.lacks(model) or (bool(known) and model not in known)
 
     def _report(self, lease: Lease, refusal: Refusal) -> bool:
         """Returns whether the credential is out of the way now."""
@@ -312,7 +317,7 @@ class _Call:
         if batch is None:
             self.ended = True
             if not self.said:
-                raise _failed("The upstream's answer was empty.")
+                raise _empty()
             return []
         return await self._checked(batch)
 
@@ -337,11 +342,17 @@ class _Call:
 
     def _check_end(self, end: Finished) -> None:
         if end.reason == "failed":
-            raise _failed(f"The model's answer was unusable ({end.native}).", quoted=plain(end.message, LONGEST_MESSAGE))
+            raise _unusable(end)
         if end.reason == "stop" and not self._spoke:
-            raise _failed("The upstream's answer was empty.")
+            raise _empty()
         self.said = True  # A refusal or a length limit is an answer, even without a word.
 
 
-def _failed(message: str, *, quoted: str = "") -> UpstreamRefused:
-    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=502, message=message, quoted=quoted))
+def _empty() -> UpstreamRefused:
+    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=502, message="The upstream's answer was empty."))
+
+
+def _unusable(end: Finished) -> UpstreamRefused:
+    message = f"The model's answer was unusable ({end.native})."
+    quoted = plain(end.message, LONGEST_MESSAGE)
+    return UpstreamRefused(Refusal(outcome=Outcome.ANSWER_UNUSABLE, status=502, message=message, quoted=quoted))

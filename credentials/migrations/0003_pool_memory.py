@@ -36,6 +36,7 @@ class Migration(migrations.Migration):
                 ('model', models.CharField(blank=True, help_text='Empty: all of them.', max_length=100)),
                 ('message', models.TextField()),
                 ('began_at', models.DateTimeField()),
+                ('met_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When it was met last.')),
                 ('ended_at', models.DateTimeField(blank=True, null=True)),
             ],
         ),

@@ -6,7 +6,7 @@ import pytest
 from credentials.health import Outcome, Reason
 from credentials.learning import Evidence
 from credentials.pacing import Limit
-from credentials.roster import Roster
+from credentials.roster import ModelCard, Roster
 from openai_api.errors import (
     DeadlineExceeded,
     ModelNotFound,
@@ -96,9 +96,26 @@ async def test_what_the_model_says_of_its_failure_is_told_to_the_caller_and_kept
     pool = pool_of(key(1))
     with pytest.raises(UpstreamUnavailable, match=r"MALFORMED_FUNCTION_CALL.*the plan"):
         await read_all(relay_of(pool, ScriptedUpstream(*[spoilt] * 4)))
-    kept = repr((pool.rests.by_place, pool.learned))
-    assert "MALFORMED_FUNCTION_CALL" in kept
-    assert "plan" not in kept
+    assert "plan" not in repr((pool.rests.by_place, pool.learned))
+
+
+async def test_a_prompt_that_spoils_its_own_answers_blames_nobody():
+    spoilt = [[Finished("failed", "MALFORMED_FUNCTION_CALL")]]
+    pool = pool_of(key(1), key(2))
+    for _ in range(20):
+        with pytest.raises(UpstreamUnavailable):
+            await read_all(relay_of(pool, ScriptedUpstream(*[spoilt] * 4)))
+        assert await read_all(relay_of(pool, ScriptedUpstream(GOOD))) == ANSWER
+    assert pool.rests.by_place == {}
+
+
+async def test_a_name_that_no_listing_knows_is_asked_of_one_credential_though_none_has_been_listed_yet():
+    pool = pool_of(*(key(number) for number in range(9)))
+    pool.renew(Roster(entries=pool.roster.entries, models={FLASH: ModelCard(FLASH)}))
+    upstream = ScriptedUpstream([refusal(Outcome.MODEL_ABSENT, status=404)])
+    with pytest.raises(ModelNotFound):
+        await read_all(relay_of(pool, upstream, model="gemini-made-up"))
+    assert (len(upstream.asked), pool.rests.by_place) == (1, {})
 
 
 @pytest.mark.parametrize("end", [Finished("length", "MAX_TOKENS"), Finished("content_filter", "SAFETY")])

@@ -49,9 +49,9 @@ class ScriptedUpstream:
             raise refusal(Outcome.UPSTREAM_FAILED, status=504) from None
 
 
-def relay_of(pool, upstream, *, whole=False, stops=(), tokens=0, clock=time.time, **limits) -> Relay:
+def relay_of(pool, upstream, *, whole=False, stops=(), model=FLASH, tokens=0, clock=time.time, **limits) -> Relay:
     limits.setdefault("retry_delay", 0.001)
-    prepared = Prepared(model=FLASH, body=b"{}", stops=stops, tokens=tokens)
+    prepared = Prepared(model=model, body=b"{}", stops=stops, tokens=tokens)
     return Relay(
         pool,
         upstream,

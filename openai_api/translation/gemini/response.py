@@ -73,7 +73,6 @@ class Reader:
         self._call_ids: set[str] = set()
         self._citations = Citations()
         self._usage = UsageMetadata()
-        self._answered = False
 
     def read(self, payload: bytes) -> list[Event]:
         """Raises ErrorEvent and MalformedAnswer."""
@@ -109,16 +108,13 @@ class Reader:
             if part.thought:
                 events.append(ThoughtDelta(part.text))
             else:
-                self._answered = True
                 self._citations.add_text(part.text)
                 events.append(TextDelta(part.text))
         elif part.function_call:
             self._read_call(part.function_call, part.thought_signature, events)
         elif part.inline_data and not part.thought:  # A thought's image is a draft of the one to come.
-            self._answered = True
             events.append(MediaDelta(part.inline_data.mime_type, part.inline_data.data))
         elif code := _fenced(part):
-            self._answered = True
             self._citations.add_insertion(code)
             events.append(TextDelta(code))
 
@@ -127,7 +123,6 @@ class Reader:
             return
         call_id = call.id if call.id and call.id not in self._call_ids else self._new_call_id()
         self._call_ids.add(call_id)
-        self._answered = True
         # The numbers stay as Gemini wrote them: decoding could round them.
         arguments = bytes(msgspec.json.format(call.args, indent=-1)).decode()
         name = self._names.get(call.name, call.name)
@@ -137,8 +132,6 @@ class Reader:
         native = candidate.finish_reason
         if native in _UNSPECIFIED:
             return None
-        if native == "STOP" and not self._answered:
-            return Finished("failed", native, candidate.finish_message or "The answer was empty.")
         reason = _REASONS.get(native, "failed")
         if reason == "stop" and self._call_ids:
             reason = "tool_calls"
