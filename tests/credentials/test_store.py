@@ -6,12 +6,12 @@ from django.utils.timezone import now
 
 from credentials import loading, store
 from credentials.health import Outcome, Reason, State
-from credentials.learning import Change, Evidence, Learned
-from credentials.models import ApiKey, ClientToken, Credential, KeyHealth, ModelAlias, PoolVersion, ServedModel
+from credentials.learning import AlertChange, Change, Evidence, Learned
+from credentials.models import Alert, ApiKey, ClientToken, Credential, KeyHealth, ModelAlias, PoolVersion, ServedModel
 from credentials.pool import Pool
 from credentials.rests import FOREVER, Rest
 from credentials.roster import ModelCard
-from tests.credentials.pools import FLASH, KEYS, PRO
+from tests.credentials.pools import FLASH, KEYS, NOON, PRO, key, lease, pool_of
 
 pytestmark = pytest.mark.django_db
 
@@ -137,8 +137,8 @@ def test_a_key_is_shown_as_resting_once_nothing_that_it_serves_is_free():
 
 def test_the_keys_of_a_project_are_shown_resting_together():
     keys = [add_key(f"test-key-number-{number}", project="p") for number in range(2)]
-    for key in keys:
-        ServedModel.objects.create(credential=key, name=FLASH, methods=["generateContent"])
+    for added in keys:
+        ServedModel.objects.create(credential=added, name=FLASH, methods=["generateContent"])
     report(loaded_pool(), Outcome.DAY_QUOTA)
     assert set(Credential.objects.values_list("state", flat=True)) == {State.RATE_LIMITED}
     store.return_to_service(Credential.objects.all())
@@ -219,3 +219,28 @@ def test_a_trouble_that_lasts_for_weeks_can_still_be_written_down():
     rest = Rest(State.RATE_LIMITED, Reason.REPEATED_FAILURES, now().timestamp() + 60, now().timestamp(), strikes=40_000)
     store.save(Learned(changes=[Change((f"key:{key.pk}", FLASH), key.pk, rest)]))
     assert KeyHealth.objects.standing().get().reason == Reason.REPEATED_FAILURES
+
+
+def test_an_alert_stands_as_long_as_its_fault_is_met_and_is_one_row():
+    add_key()
+    began = now()
+    for minutes in (0, 6, 12):
+        at = began + timedelta(minutes=minutes)
+        change = AlertChange(FLASH, at.timestamp(), Outcome.THROTTLED, "All are throttled.")
+        store.save(Learned(alerts=[change]))
+        store.forget_ended_rests(at=at + timedelta(minutes=5))
+    alert = Alert.objects.get()
+    assert (alert.began_at, alert.ended_at) == (began, None)
+    store.forget_ended_rests(at=began + timedelta(minutes=28))
+    alert.refresh_from_db()
+    assert alert.ended_at is not None
+
+
+def test_a_shared_fault_that_goes_on_is_said_again_so_that_its_alert_stands():
+    pool = pool_of(*(key(number) for number in range(1, 5)))
+    said = []
+    for second in range(0, 900, 10):
+        taken = lease(pool, at=NOON + second)
+        pool.report(taken, Outcome.THROTTLED, at=NOON + second)
+        said += [second] * len(pool.take_learned().alerts)
+    assert said == [20, 320, 620]
