@@ -184,11 +184,12 @@ def test_two_processes_find_the_same_home_for_most_conversations():
 def test_homes_do_not_fill_the_memory_and_the_ones_in_use_are_kept():
     pool = pool_with_homes()
     [kept] = prefixes(1)
-    home = serve(pool, kept).id
+    pool.report(ask(pool, kept), Outcome.MINUTE_QUOTA, at=NOON, evidence=Evidence(asked_for=10))
+    moved_to = serve(pool, kept).id  # Where the ring alone would not lead it back to.
     for number, prefix in enumerate(prefixes(25_000, seed=9)):
-        serve(pool, prefix)
+        serve(pool, prefix, at=NOON + 20)
         if number % 1_000 == 0:
-            assert serve(pool, kept).id == home
+            assert serve(pool, kept, at=NOON + 20).id == moved_to
     assert len(pool.homes._homes) <= 10_000
     assert sum(pool.homes._guests.values()) == len(pool.homes._homes)
 

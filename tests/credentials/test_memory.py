@@ -162,6 +162,15 @@ def test_two_processes_that_learn_of_a_death_at_once_leave_it_standing():
     assert KeyHealth.objects.get(credential=rows[3]).state == State.INVALID
 
 
+def test_a_passing_trouble_written_by_another_process_gives_way_to_a_real_one_and_never_takes_its_place():
+    row = add_key()
+    place = (f"key:{row.pk}", FLASH)
+    for _ in range(2):
+        store.save(learned((place, row, rest(Reason.UNEXPLAINED, seconds=500))))
+        store.save(learned((place, row, rest(Reason.MINUTE_QUOTA, seconds=50))))
+        assert KeyHealth.objects.get().reason == Reason.MINUTE_QUOTA
+
+
 def test_news_are_read_in_a_bounded_number_of_queries(django_assert_max_num_queries):
     rows = [add_key(number) for number in range(30)]
     store.save(learned(*(((f"key:{row.pk}", FLASH), row, rest()) for row in rows)))
