@@ -9,13 +9,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 
 from credentials import chronicle, loading
-from credentials.health import EFFECTS, SCOPES, Outcome, Reason, RestRules, State, rest_until
-from credentials.learning import Change, Learned, LearnedLimit, Tally
+from credentials.blame import AT_ONCE
+from credentials.health import EFFECTS, SCOPES, Outcome, Reason, RestRules, State, rest_until, suspected_until
+from credentials.learning import AlertChange, Change, Learned, LearnedLimit, Tally
 from credentials.loading import group_of
 from credentials.models import Alert, Cause, Credential, KeyHealth, PoolVersion, ProjectSource, QuotaLimit
 from credentials.rests import FOREVER, Place, Rest
@@ -121,8 +123,14 @@ def record_check(
     else:
         who = group_of(credential.project, credential_id) if effect.scope.is_shared else f"key:{credential_id}"
         place = who, model if effect.scope.is_of_one_model else ""
-        until = rest_until(outcome, at=at.timestamp(), strikes=1, asked_for=asked_for, rules=RestRules())
+        until = rest_until(outcome, at=at.timestamp(), strikes=1, asked_for=asked_for, rules=_rules())
         rest = Rest(effect.state, effect.reason, FOREVER if until is None else until, at.timestamp(), 1, detail)
+        if effect.guarded and _is_everywhere(credential, rest, place, at=at):
+            rest = _suspicion(rest, _at(place).first(), at=at)
+            message = (
+                f"Checks find half of the credentials or more alike, so the fault may not be theirs. The upstream says: {detail}"
+            )
+            chronicle.note_alerts([AlertChange(place[1], at.timestamp(), outcome, message)])
         if _is_known(place, rest):
             return  # Most checks find what was known: ten thousand of them must not stir up every process as often.
         _begin(place, rest, PoolVersion.bump_rests(), cause=Cause.CHECK, found_by=credential_id)
@@ -186,6 +194,35 @@ def forget_ended_rests(*, at: datetime) -> int:
     KeyHealth.objects.filter(reason="", until__lt=at - FORGOTTEN_AFTER).delete()
     _end_alerts_of_nobody(at)
     return len(long_ended)
+
+
+def _is_everywhere(credential: Credential, rest: Rest, place: Place, *, at: datetime) -> bool:
+    """Whether half of the pool has come to the same end at about the same time: as `blame.py` asks, of what checks find.
+
+    A credential that never listed a model has never been well, so nothing has befallen it.
+    """
+    if credential.models_listed_at is None:
+        return False
+    lately = at - timedelta(seconds=AT_ONCE)
+    struck = KeyHealth.objects.filter(reason=rest.reason, model=place[1], since__gte=lately).exclude(**_columns(place)).count()
+    dead_for_long = Credential.objects.enabled().filter(health__state=State.INVALID, health__since__lt=lately).distinct().count()
+    return struck + 1 > max(1, (Credential.objects.enabled().count() - dead_for_long) // 2)
+
+
+def _suspicion(rest: Rest, before: KeyHealth | None, *, at: datetime) -> Rest:
+    """A short rest in place of an end, unless this is found once too often."""
+    again = before is not None and before.reason == rest.reason
+    if before is not None and again and before.until is None:
+        return rest  # It was dead before all this.
+    strikes = before.strikes + (before.until is not None and before.until <= at) if before is not None and again else 1
+    until = suspected_until(at=at.timestamp(), strikes=strikes, rules=_rules())
+    if until is None:
+        return rest
+    return Rest(State.RATE_LIMITED, rest.reason, until, rest.since, strikes, rest.detail)
+
+
+def _rules() -> RestRules:
+    return RestRules(cooldown=settings.COOLDOWN_SECONDS, failures=settings.CONSECUTIVE_FAILURES)
 
 
 def claim_probes(places: Iterable[Place], *, at: datetime) -> tuple[list[Place], list[Place]]:

@@ -244,3 +244,27 @@ def test_a_shared_fault_that_goes_on_is_said_again_so_that_its_alert_stands():
         pool.report(taken, Outcome.THROTTLED, at=NOON + second)
         said += [second] * len(pool.take_learned().alerts)
     assert said == [20, 320, 620]
+
+
+def well(number):
+    return add_key(f"test-key-that-lists-{number}", models_listed_at=now())
+
+
+def test_checks_too_never_take_more_than_half_of_the_pool_at_once_and_believe_what_they_find_again_and_again():
+    keys = [well(number) for number in range(6)]
+    for added in keys:
+        store.record_check(added.pk, Outcome.KEY_REJECTED)
+    assert Credential.objects.filter(state=State.INVALID).count() == 3
+    assert Credential.objects.filter(state=State.RATE_LIMITED, reason=Reason.KEY_REJECTED).count() == 3
+    assert Alert.objects.filter(ended_at=None).count() == 1
+    for _ in range(2):
+        KeyHealth.objects.exclude(until=None).update(until=now() - timedelta(seconds=1))
+        for added in keys:
+            store.record_check(added.pk, Outcome.KEY_REJECTED)
+    assert Credential.objects.filter(state=State.INVALID).count() == 6
+
+
+def test_a_check_of_keys_that_never_worked_says_of_each_of_them_that_it_is_dead():
+    for number in range(4):
+        store.record_check(add_key(f"test-key-never-{number}").pk, Outcome.KEY_REJECTED)
+    assert Credential.objects.filter(state=State.INVALID).count() == 4
