@@ -79,10 +79,13 @@ class Guard:
         silence = self._of(model)
         silence.failures += 1
         silence.groups.add(entry.group)
-        silence.lately.pop(entry.id, None)
         if silence.failures < FAILURES_BEFORE_ALERT or 2 * len(silence.groups) < groups:
             return False
         return self._is_to_be_said(silence, at)
+
+    def no_longer(self, model: str, credential_id: int) -> None:
+        """It has answered lately, but not this time."""
+        self._of(model).lately.pop(credential_id, None)
 
     def refused(self, model: str, *, at: float) -> bool:
         """The gateway itself is refused. True, once and then every few minutes, until somebody answers."""

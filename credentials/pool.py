@@ -179,10 +179,10 @@ class Pool:
         if outcome is Outcome.GATEWAY_REFUSED and self.guard.refused(lease.model, at=at):
             message = f"Google refuses this Castor itself, whatever the credential: {evidence.detail}"
             self.learned.keep_alert(AlertChange(lease.model, at, outcome, message))
-        if effect.reason is not None:
-            self._strike(lease, outcome, effect, at, evidence)
+        is_suspected = effect.reason is not None and self._strike(lease, outcome, effect, at, evidence)
         resting = self._resting(lease.entry, lease.model, at)
-        return resting is not None and not resting.soft
+        # Whoever has just come under suspicion is the last choice from now on: that is asked of each of them once.
+        return is_suspected or (resting is not None and not resting.soft)
 
     def answered(self, lease: Lease, *, at: float) -> None:
         """The call under way has its first token: where it was to find out whether a rest is over, others may follow."""
@@ -359,7 +359,9 @@ class Pool:
             if rest.until is None or (rest.since <= lease.at and (rest.is_soft or rest.until <= at)):
                 self._change(Change(place, entry.id, None))
 
-    def _strike(self, lease: Lease, outcome: Outcome, effect: Effect, at: float, evidence: Evidence) -> None:
+    def _strike(self, lease: Lease, outcome: Outcome, effect: Effect, at: float, evidence: Evidence) -> bool:
+        """Returns whether this has brought the credential under suspicion."""
+        self.guard.no_longer(lease.model, lease.entry.id)
         self._learn_limit(lease, outcome, evidence)
         line = self._line(lease.model, lease.kinds)
         if effect.soft and self.guard.failed(lease.model, lease.entry, groups=line.groups, at=at):
@@ -370,6 +372,7 @@ class Pool:
             if verdict.is_suspicion:
                 self._alert(lease, outcome, at, evidence)
             self._change(Change(verdict.place, lease.entry.id, verdict.rest))
+        return verdict is not None and verdict.is_suspicion
 
     def _alert(self, lease: Lease, outcome: Outcome, at: float, evidence: Evidence) -> None:
         message = (

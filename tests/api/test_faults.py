@@ -301,9 +301,9 @@ def passing(status=503, code="upstream_unavailable", **how) -> Fault:
     return Fault(Outcome.UPSTREAM_FAILED, "counted", status, code, 4, **how)
 
 
-def dead(outcome, reason, attempts=5, **how) -> Fault:
-    """Of three keys one is believed dead at once, the others are suspected, and asked again as a last resort."""
-    return Fault(outcome, reason.value, 503, "upstream_unavailable", attempts, **how)
+def dead(outcome, reason, **how) -> Fault:
+    """Of three keys one is believed dead at once, the others are suspected: each is asked, and none of them twice."""
+    return Fault(outcome, reason.value, 503, "upstream_unavailable", 3, **how)
 
 
 FAULTS = {

@@ -352,3 +352,18 @@ async def test_what_is_nothing_for_the_first_in_line_goes_to_whoever_stands_behi
     pool.release(held[2], at=time.time())
     assert await first == ANSWER
     assert failing.asked == [1, 2]
+
+
+async def test_one_live_key_among_many_that_died_together_is_found_by_the_first_request():
+    pool = pool_of(*(key(number) for number in range(40)))
+
+    class OneLives(ScriptedUpstream):
+        def ask(self, prepared, entry, **given):
+            self.scripts = [GOOD if entry.id == 39 else [refusal(Outcome.KEY_REJECTED, status=400)]]
+            return super().ask(prepared, entry, **given)
+
+    upstream = OneLives()
+    assert await read_all(relay_of(pool, upstream)) == ANSWER
+    assert upstream.asked == list(range(40))
+    assert await read_all(relay_of(pool, upstream)) == ANSWER
+    assert upstream.asked[40:] == [39]

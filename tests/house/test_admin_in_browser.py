@@ -298,6 +298,7 @@ def test_one_asks_who_would_serve_and_who_would_not(house, pool, operator):
     operator.open(WHO)
     operator.page.get_by_label("If a request came now for").fill("gemini-3.8-flash")
     operator.page.get_by_role("button", name="Show").click()
+    operator.page.wait_for_url("**model=**")
     eventually(lambda: operator.page.reload() and operator.page.get_by_text("2 would be asked").is_visible(), "told")
     expect(operator.page.get_by_text("1 more is disabled.")).to_be_visible()
     operator.picture("who would serve")
