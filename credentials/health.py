@@ -45,6 +45,8 @@ class Reason(TextChoices):
     UNSUPPORTED_CLIENT = "unsupported_client", "Google no longer serves this kind of account"
     NOT_PERMITTED = "not_permitted", "lacks the permission or the licence"
     HALF_ALIVE = "half_alive", "lists models, but may not use them"
+    LOGIN_ENDED = "login_ended", "its login has ended: log in again"
+    PROJECT_MISSING = "project_missing", "needs a Google Cloud project"
 
 
 class Outcome(StrEnum):
@@ -77,6 +79,9 @@ class Outcome(StrEnum):
     GATEWAY_REFUSED = auto()
     """Google refuses this gateway, not the credential: its region, or a header that it should not have sent."""
     UNEXPLAINED = auto()
+    LOGIN_ENDED = auto()
+    """Google takes the refresh token of an account no longer."""
+    PROJECT_MISSING = auto()
 
 
 class Scope(Enum):
@@ -145,6 +150,8 @@ EFFECTS: dict[Outcome, Effect] = {
     Outcome.UNSUPPORTED_CLIENT: _dead(Reason.UNSUPPORTED_CLIENT),
     Outcome.NOT_PERMITTED: _dead(Reason.NOT_PERMITTED),
     Outcome.HALF_ALIVE: _dead(Reason.HALF_ALIVE),
+    Outcome.LOGIN_ENDED: _dead(Reason.LOGIN_ENDED),
+    Outcome.PROJECT_MISSING: _dead(Reason.PROJECT_MISSING),
 }
 
 SCOPES = {effect.reason: effect.scope for effect in EFFECTS.values() if effect.reason is not None}
@@ -155,7 +162,7 @@ SOFT = frozenset(effect.reason for effect in EFFECTS.values() if effect.soft)
 CONTRASTED = frozenset({Outcome.UPSTREAM_FAILED, Outcome.THROTTLED})
 """What counts against a credential only while others are answered: it takes that contrast to tell whose fault it is."""
 
-LETTERS: dict[Outcome, str] = dict(zip(Outcome, "srdmnxtckluyjavwphbfqg?", strict=True))
+LETTERS: dict[Outcome, str] = dict(zip(Outcome, "srdmnxtckluyjavwphbfqg?oi", strict=True))
 """One letter an outcome, for the strip of the last ones."""
 OUTCOMES = {letter: outcome for outcome, letter in LETTERS.items()}
 

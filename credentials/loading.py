@@ -106,9 +106,10 @@ def _seconds(moment: datetime | None) -> float | None:
 
 def _credential_rows() -> Iterable[dict[str, Any]]:
     # Not through the model: decrypting is what costs, and only secrets that have changed need it.
-    fields = ("id", "kind", "label", "masked", "project", "project_source", "priority", "weight", "max_concurrent")
+    fields = ("id", "kind", "use", "label", "masked", "project", "project_source", "priority", "weight", "max_concurrent")
+    logged_in = ("email", "login__project")
     rows = Credential.objects.enabled().order_by("-priority", "id").annotate(sealed=Cast("secret", TextField()))
-    return rows.values(*fields, "sealed").iterator(chunk_size=2_000)
+    return rows.values(*fields, *logged_in, "sealed").iterator(chunk_size=2_000)
 
 
 def _entry(row: dict[str, Any], models: frozenset[str] | None, secrets: bool) -> Entry:
@@ -116,7 +117,9 @@ def _entry(row: dict[str, Any], models: frozenset[str] | None, secrets: bool) ->
         id=row["id"],
         kind=row["kind"],
         label=row["label"] or row["masked"],
-        secret=_decrypted(row["sealed"]) if secrets else "",
+        secret=_decrypted(row["sealed"]) if secrets and not row["email"] else "",
+        use=row["use"],
+        project=row["login__project"] or row["project"],
         group=group_of(row["project"], row["id"]),
         project_is_typed=bool(row["project"]) and row["project_source"] != ProjectSource.LEARNED,
         priority=row["priority"],

@@ -17,6 +17,15 @@ class Kind(models.TextChoices):
     """What a credential is, which decides the upstream that it is used with."""
 
     API_KEY = "api_key", "Gemini API key"
+    OAUTH = "oauth", "Google account"
+    GEMINI_CLI = "gemini_cli", "Gemini CLI"
+
+
+class Use(models.TextChoices):
+    """Which of Google's services an account, or the Gemini CLI, is used with."""
+
+    GEMINI_API = "gemini_api", "Gemini API"
+    CODE_ASSIST = "code_assist", "Code Assist"
 
 
 class ProjectSource(models.TextChoices):
@@ -58,9 +67,13 @@ class Credential(models.Model):
 
     kind = models.CharField(max_length=20, choices=Kind, default=Kind.API_KEY)
     label = models.CharField(max_length=100, blank=True, help_text="A name for people. Empty: the masked key is shown.")
-    secret = crypto.EncryptedTextField(help_text="Encrypted in the database; shown masked.")
+    use = models.CharField(max_length=20, choices=Use, blank=True, help_text="Empty for API keys.")
+    email = models.CharField("Google account", max_length=254, blank=True, editable=False)
+    secret = crypto.EncryptedTextField(
+        help_text="The key, or an account's refresh token. Encrypted in the database; shown masked."
+    )
     fingerprint = models.CharField(max_length=64, unique=True, editable=False)
-    masked = models.CharField("key", max_length=20, editable=False)
+    masked = models.CharField("key", max_length=100, editable=False, help_text="Of an account: its e-mail address.")
     project = models.CharField(
         "Google project",
         max_length=100,
@@ -75,6 +88,10 @@ class Credential(models.Model):
         null=True, blank=True, help_text="Calls in flight at once. Empty: MAX_CONCURRENT."
     )
     notes = models.TextField(blank=True)
+    terms_accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    terms_accepted_by = models.CharField(
+        max_length=150, blank=True, editable=False, help_text="Who has acknowledged what Google's terms say of such a use."
+    )
 
     state = models.CharField(max_length=20, choices=State, default=State.AVAILABLE, editable=False)
     reason = models.CharField(max_length=30, choices=Reason, blank=True, editable=False)
@@ -100,15 +117,35 @@ class Credential(models.Model):
             models.Index(fields=["project"]),
             models.Index(fields=["last_error"]),
         ]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(use=Use.CODE_ASSIST) | Q(enabled=False) | Q(terms_accepted_at__isnull=False),
+                name="terms_are_accepted_for_code_assist",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.label or self.masked
 
     def save(self, *args, **kwargs) -> None:
         if "secret" not in self.get_deferred_fields():
-            self.fingerprint = crypto.fingerprint(self.secret)
-            self.masked = crypto.mask(self.secret)
+            self.identify()
         super().save(*args, **kwargs)
+
+    def identify(self) -> None:
+        """Set what it is recognised by and shown as."""
+        self.fingerprint = crypto.fingerprint(self.identity)
+        self.masked = self.email[:100] or crypto.mask(self.secret)
+
+    @property
+    def identity(self) -> str:
+        """What is the same of two credentials that are one: of an account its address, since its tokens change."""
+        if self.email:
+            return f"{self.kind}:{self.use}:{self.email.lower()}"
+        return self.secret if self.kind == Kind.API_KEY else f"{self.kind}:{self.secret}"
+
+    def accept_terms(self, *, by: str) -> None:
+        self.terms_accepted_at, self.terms_accepted_by = now(), by[:150]
 
 
 class ApiKeyManager(models.Manager.from_queryset(CredentialQuerySet)):  # type: ignore[misc]  # a class made at run time
@@ -128,6 +165,81 @@ class ApiKey(Credential):
     def save(self, *args, **kwargs) -> None:
         self.kind = Kind.API_KEY
         super().save(*args, **kwargs)
+
+
+class GoogleAccountManager(models.Manager.from_queryset(CredentialQuerySet)):  # type: ignore[misc]  # a class made at run time
+    def get_queryset(self) -> CredentialQuerySet:
+        return super().get_queryset().filter(kind=Kind.OAUTH)
+
+
+class GoogleAccount(Credential):
+    """A Google account that somebody has logged in with."""
+
+    objects = GoogleAccountManager()  # type: ignore[misc, assignment]  # Django lets a proxy have a manager of its own.
+
+    class Meta:
+        proxy = True
+        verbose_name = "Google account"
+
+    def save(self, *args, **kwargs) -> None:
+        self.kind = Kind.OAUTH
+        super().save(*args, **kwargs)
+
+
+class GeminiCliManager(models.Manager.from_queryset(CredentialQuerySet)):  # type: ignore[misc]  # a class made at run time
+    def get_queryset(self) -> CredentialQuerySet:
+        return super().get_queryset().filter(kind=Kind.GEMINI_CLI)
+
+
+class GeminiCli(Credential):
+    """An API key, or a Google account, that is used through Google's own Gemini CLI."""
+
+    objects = GeminiCliManager()  # type: ignore[misc, assignment]  # Django lets a proxy have a manager of its own.
+
+    class Meta:
+        proxy = True
+        verbose_name = "Gemini CLI credential"
+
+    def save(self, *args, **kwargs) -> None:
+        self.kind = Kind.GEMINI_CLI
+        super().save(*args, **kwargs)
+
+
+class GoogleLogin(models.Model):
+    """The tokens of an account, and what Google says of it. The refresh token is the credential's secret."""
+
+    credential = models.OneToOneField(Credential, primary_key=True, on_delete=models.CASCADE, related_name="login")
+    access_token = crypto.EncryptedTextField(blank=True)
+    access_until = models.DateTimeField(null=True, blank=True)
+    scope = models.TextField(blank=True)
+    client_id = models.CharField(max_length=200, blank=True, help_text="Empty: GOOGLE_OAUTH_CLIENT_ID.")
+    client_secret = crypto.EncryptedTextField(blank=True)
+    project = models.CharField(max_length=100, blank=True, help_text="The project that Code Assist is asked for.")
+    tier = models.CharField(max_length=50, blank=True)
+    tier_name = models.CharField(max_length=100, blank=True)
+    quota = models.JSONField(default=list, help_text="What Code Assist said was left: [{model, remaining_fraction, …}].")
+    quota_at = models.DateTimeField(null=True, blank=True)
+    operation = models.CharField(max_length=200, blank=True, help_text="Google's name of the onboarding that is under way.")
+    renewal = models.CharField(max_length=32, blank=True, help_text="Whoever renews the access token now, …")
+    renewing_until = models.DateTimeField(null=True, blank=True, help_text="… and until when others leave that alone.")
+    logged_in_at = models.DateTimeField(default=now)
+
+    def __str__(self) -> str:
+        return str(self.credential)
+
+
+class LoginLink(models.Model):
+    """A link that lets one person, who need not be an admin, log in one Google account. Its plain text is shown once."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    kind = models.CharField(max_length=20, choices=Kind, default=Kind.OAUTH)
+    use = models.CharField(max_length=20, choices=Use)
+    project = models.CharField(max_length=100, blank=True)
+    label = models.CharField(max_length=100, blank=True)
+    terms_accepted_by = models.CharField(max_length=150, blank=True, help_text="Empty: nobody has acknowledged them.")
+    made_by = models.CharField(max_length=150)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
 
 
 class KeyHealthQuerySet(models.QuerySet["KeyHealth"]):

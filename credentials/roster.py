@@ -21,8 +21,12 @@ class Entry(Struct, frozen=True):
     kind: str
     label: str
     secret: str
+    """Empty where an account has logged in: its tokens come and go, and are kept by whoever asks with them."""
     group: str
     """Those that share one quota: a Google project, or this credential alone."""
+    use: str = ""
+    project: str = ""
+    """The Google project that is named when an account is used."""
     project_is_typed: bool = False
     """An admin has said which project it is: what errors say does not change that."""
     priority: int = 0

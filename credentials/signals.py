@@ -2,14 +2,25 @@
 
 import logging
 from collections.abc import Iterable
+from typing import cast
 
 from django.contrib.auth import get_user_model
 from django.db import connections
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.dispatch import Signal
 from kombu.exceptions import OperationalError
+from msgspec import Struct
 
-from credentials.models import ApiKey, ClientToken, Credential, ModelAlias, PoolVersion, QuotaLimit
+from credentials.models import (
+    ApiKey,
+    ClientToken,
+    Credential,
+    GeminiCli,
+    GoogleAccount,
+    ModelAlias,
+    PoolVersion,
+    QuotaLimit,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +29,9 @@ check_requested = Signal()
 
 How a credential is tried is not known here: `openai_api` listens.
 """
+
+login_saved = Signal()
+"""Somebody has logged in with the account of `credential_id`: whoever knows how it is set up does so; returns a `LoginSetUp`."""
 
 MOST_CHECKS = 10_000
 """How many may be wished for at once; the schedule sees to new keys beyond that, so many a round."""
@@ -33,8 +47,23 @@ def request_check(credential_ids: Iterable[int], *, generates: bool = False, run
     return True
 
 
+class LoginSetUp(Struct, frozen=True):
+    """How far an account has come after its login. Sentences for people; `link` is where a person can put it right."""
+
+    ready: bool
+    message: str = ""
+    remedy: str = ""
+    link: str = ""
+
+
+def set_up_login(credential_id: int) -> LoginSetUp:
+    """Have Google asked what the account may use. Takes up to about a minute where the account is new to Code Assist."""
+    [(_, found)] = login_saved.send(sender=Credential, credential_id=credential_id)
+    return cast(LoginSetUp, found)
+
+
 def connect() -> None:
-    for model in (Credential, ApiKey, ClientToken, ModelAlias, QuotaLimit, get_user_model()):
+    for model in (Credential, ApiKey, GoogleAccount, GeminiCli, ClientToken, ModelAlias, QuotaLimit, get_user_model()):
         pre_save.connect(_about_to_change, sender=model)
         pre_delete.connect(_about_to_change, sender=model)
         post_save.connect(_pool_changed, sender=model)

@@ -155,9 +155,23 @@ GOOGLE_GEMINI_BASE_URL = (
     .removesuffix("/openai")
     .removesuffix("/v1beta")
 )
+CODE_ASSIST_ENDPOINT = env.first("CODE_ASSIST_ENDPOINT", default="https://cloudcode-pa.googleapis.com").rstrip("/")
 CONNECT_TIMEOUT = env.number("CONNECT_TIMEOUT", 10, least=0.1)
 READ_TIMEOUT = env.number("READ_TIMEOUT", 300, least=1)
 UPSTREAM_CONNECTIONS = env.whole("UPSTREAM_CONNECTIONS", 1000, least=1)
+
+# --- Google accounts and the Gemini CLI ----------------------------------------------------------------------------
+
+GOOGLE_OAUTH_CLIENT_ID = env.str("GOOGLE_OAUTH_CLIENT_ID", default="").strip()
+GOOGLE_OAUTH_CLIENT_SECRET = env.str("GOOGLE_OAUTH_CLIENT_SECRET", default="").strip()
+GOOGLE_OAUTH_AUTH_URL = env.first("GOOGLE_OAUTH_AUTH_URL", default="https://accounts.google.com/o/oauth2/v2/auth")
+GOOGLE_OAUTH_TOKEN_URL = env.first("GOOGLE_OAUTH_TOKEN_URL", default="https://oauth2.googleapis.com/token")
+GOOGLE_OAUTH_USERINFO_URL = env.first("GOOGLE_OAUTH_USERINFO_URL", default="https://www.googleapis.com/oauth2/v2/userinfo")
+GOOGLE_OAUTH_REVOKE_URL = env.first("GOOGLE_OAUTH_REVOKE_URL", default="https://oauth2.googleapis.com/revoke")
+GOOGLE_OAUTH_REDIRECT_URI = env.str("GOOGLE_OAUTH_REDIRECT_URI", default="").strip()
+GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", default="").strip()
+GEMINI_CLI_PATH = env.first("GEMINI_CLI_PATH", default="gemini")
+GEMINI_CLI_MAX_PROCESSES = env.whole("GEMINI_CLI_MAX_PROCESSES", 4, least=1)
 
 # --- Requests ----------------------------------------------------------------------------------------------------
 
