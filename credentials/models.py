@@ -49,6 +49,10 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
     def enabled(self) -> Self:
         return self.filter(enabled=True)
 
+    def lacking_terms(self) -> Self:
+        """Those that may not be enabled, since nobody has acknowledged what Google's terms say of their use."""
+        return self.filter(use=Use.CODE_ASSIST, terms_accepted_at=None)
+
     def due_for_recheck(self, *, at: datetime, state: State) -> Self:
         return self.unchecked(at=at).filter(state=state)
 
@@ -143,6 +147,10 @@ class Credential(models.Model):
         if self.email:
             return f"{self.kind}:{self.use}:{self.email.lower()}"
         return self.secret if self.kind == Kind.API_KEY else f"{self.kind}:{self.secret}"
+
+    @property
+    def lacks_terms(self) -> bool:
+        return self.use == Use.CODE_ASSIST and self.terms_accepted_at is None
 
     def accept_terms(self, *, by: str) -> None:
         self.terms_accepted_at, self.terms_accepted_by = now(), by[:150]
