@@ -111,9 +111,6 @@ class Permits:
 
     async def open(self) -> None:
         """Returns once Redis has answered, or has not within the moment that it is given."""
-        self._pacer.processes = settings.WEB_WORKERS
-        if not settings.REDIS_URL:
-            return
         try:
             self._client = connect(settings.REDIS_URL, patience=LONGEST_ANSWER)
         except ValueError as error:

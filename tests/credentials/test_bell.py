@@ -9,7 +9,7 @@ import pytest
 from django.test import override_settings
 from structlog.testing import capture_logs
 
-from credentials import bell
+from credentials import bell, redis_bell
 from tests.house.parts import frozen
 from tests.house.waiting import PATIENCE
 from tests.redis_server import redis as redis
@@ -19,7 +19,7 @@ SECRET = "pa55-word"
 
 @pytest.fixture(autouse=True)
 def _rings_at_once(monkeypatch):
-    monkeypatch.setattr(bell, "_quiet_until", 0.0)
+    monkeypatch.setattr(redis_bell, "_quiet_until", 0.0)
 
 
 async def until(look: Callable[[], object]) -> None:
@@ -75,7 +75,7 @@ async def test_the_listener_comes_back_after_redis_was_started_again(redis, list
 async def test_a_frozen_redis_is_noticed_and_listened_to_again_when_it_thaws(redis, listener, monkeypatch):
     monkeypatch.setattr(bell, "SILENCE", 0.1)
     noticed = []
-    monkeypatch.setattr(bell.log, "warning", lambda *said, **more: noticed.append(more["cause"]))
+    monkeypatch.setattr(redis_bell.log, "warning", lambda *said, **more: noticed.append(more["cause"]))
     with frozen(redis.pid):
         await until(lambda: noticed)
         heard = listener.heard

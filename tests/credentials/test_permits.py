@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 import redis as redis_client
+from django.conf import settings
 from django.test import override_settings
 from structlog.testing import capture_logs
 
@@ -84,8 +85,9 @@ class Workers:
         self.all = [Worker(self.clock, *limits) for _ in range(count)]
 
     async def __aenter__(self) -> list[Worker]:
-        with override_settings(WEB_WORKERS=len(self.all)):
-            for worker in self.all:
+        for worker in self.all:
+            worker.pacer.processes = len(self.all)
+            if settings.REDIS_URL:
                 await worker.permits.open()
         return self.all
 
