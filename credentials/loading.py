@@ -17,11 +17,13 @@ from credentials.models import (
     ClientToken,
     Credential,
     KeyHealth,
+    Kind,
     ModelAlias,
     PoolVersion,
     ProjectSource,
     QuotaLimit,
     ServedModel,
+    Use,
 )
 from credentials.pacing import Limit
 from credentials.rests import FOREVER, Place, Rest
@@ -115,10 +117,9 @@ def _credential_rows() -> Iterable[dict[str, Any]]:
 def _entry(row: dict[str, Any], models: frozenset[str] | None, secrets: bool) -> Entry:
     return Entry(
         id=row["id"],
-        kind=row["kind"],
+        kind=row["use"] if row["kind"] == Kind.OAUTH and row["use"] == Use.CODE_ASSIST else row["kind"],
         label=row["label"] or row["masked"],
         secret=_decrypted(row["sealed"]) if secrets and not row["email"] else "",
-        use=row["use"],
         project=row["login__project"] or row["project"],
         group=group_of(row["project"], row["id"]),
         project_is_typed=bool(row["project"]) and row["project_source"] != ProjectSource.LEARNED,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 from credentials.crypto import same_digest, token_digest
 from credentials.pacing import Limit
@@ -19,12 +20,12 @@ class Entry(Struct, frozen=True):
 
     id: int
     kind: str
+    """What decides how it is used: its `Kind`, or `code_assist` for an account that is used so."""
     label: str
     secret: str
     """Empty where an account has logged in: its tokens come and go, and are kept by whoever asks with them."""
     group: str
     """Those that share one quota: a Google project, or this credential alone."""
-    use: str = ""
     project: str = ""
     """The Google project that is named when an account is used."""
     project_is_typed: bool = False
@@ -93,6 +94,11 @@ class Roster(Struct, frozen=True):
     """(pattern, target), the most specific first."""
     models: Mapping[str, ModelCard] = field(default_factory=dict)
     limits: tuple[Limit, ...] = ()
+    kinds: frozenset[str] = frozenset()
+    """Those of the entries."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "kinds", frozenset(entry.kind for entry in self.entries))
 
     def token(self, plain: str) -> TokenEntry | None:
         digest = token_digest(plain)

@@ -8,7 +8,7 @@ from msgspec import Struct
 from credentials.lines import Strategy
 from credentials.roster import Entry
 
-ACCOUNTS = frozenset({"oauth", "gemini_cli"})
+ACCOUNTS = frozenset({"oauth", "code_assist", "gemini_cli"})
 """Kinds that stand for a Google account."""
 KEYS = frozenset({"api_key"})
 """Kinds that are a key of AI Studio."""

@@ -124,7 +124,7 @@ class Exchange:
         self.model = self._entry.model_served = model
         self._take_note(notices)
         conversation = await self._complete(replace(asked, model=model))
-        prepared = upstream.prepare(conversation, roster.models.get(model))
+        prepared = upstream.prepare(conversation, roster)
         self._take_note(notices + prepared.notices)
         prepared = self._weighed(prepared, conversation)
         self._relays = [

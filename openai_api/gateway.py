@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import msgspec
 import structlog
@@ -21,7 +21,6 @@ from credentials.health import RestRules
 from credentials.learning import Learned
 from credentials.loading import RestsRead
 from credentials.models import PoolVersion
-from credentials.permits import Permits
 from credentials.pool import Pool, pool
 from credentials.roster import ModelCard, Roster
 from openai_api import signatures, usage
@@ -30,10 +29,17 @@ from openai_api.journal import Journal
 from openai_api.relay import Limits
 from openai_api.signatures import SignatureStore
 from openai_api.translation.gemini.capabilities import SHIPPED_MODELS
+from openai_api.upstream.access import AccessTokens
 from openai_api.upstream.ai_studio import AiStudio
+from openai_api.upstream.code_assist import CodeAssist
+from openai_api.upstream.gemini import Gemini
+from openai_api.upstream.gemini_cli import GeminiCli
 from openai_api.upstream.http import HttpClient
 from openai_api.upstream.registry import Registry
 from openai_api.usage import UsageLog
+
+if TYPE_CHECKING:
+    from credentials.permits import Permits
 
 SYNC_SECONDS = 0.5
 RUNG_SECONDS = 0.1
@@ -72,8 +78,21 @@ class Gateway:
             connect_timeout=settings.CONNECT_TIMEOUT,
             read_timeout=settings.READ_TIMEOUT,
         )
-        self.permits = Permits(of_process.pacer, of_process.waiting.let_one_of_each_look)
-        self.registry = Registry(AiStudio(self.client, settings.GOOGLE_GEMINI_BASE_URL))
+        self.permits: Permits | None = None
+        self.access = AccessTokens()
+        self.registry = Registry(
+            Gemini(
+                AiStudio(self.client, settings.GOOGLE_GEMINI_BASE_URL, self.access),
+                CodeAssist(self.client, settings.CODE_ASSIST_ENDPOINT, self.access),
+                GeminiCli(
+                    path=settings.GEMINI_CLI_PATH,
+                    most=settings.GEMINI_CLI_MAX_PROCESSES,
+                    access=self.access,
+                    base_url=settings.GOOGLE_GEMINI_BASE_URL,
+                    code_assist_url=settings.CODE_ASSIST_ENDPOINT,
+                ),
+            )
+        )
         self.fetcher = Fetcher(
             allow_private=settings.FETCH_ALLOW_PRIVATE_NETWORKS,
             max_bytes=settings.FETCH_MAX_BYTES,
@@ -94,7 +113,7 @@ class Gateway:
         if settings.ALLOW_ANONYMOUS:
             log.warning("ALLOW_ANONYMOUS is true: whoever reaches this port spends your quota.")
         await self._sync()
-        await self.permits.open()
+        await self._open_permits()
         self._tasks = [
             asyncio.create_task(self._keep(), name="castor-keeper"),
             asyncio.create_task(bell.listen(self._bell.set), name="castor-bell"),
@@ -104,14 +123,24 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.permits.close()
+        if self.permits is not None:
+            await self.permits.close()
         await self.client.close()
+        await self.access.close()
         await self.fetcher.close()
         self.usage.close()
         self._tallied = 0.0  # Nothing may be left unwritten.
         await self._sync()
         await self.in_database(connections.close_all)
         self._database.shutdown()
+
+    async def _open_permits(self) -> None:
+        self.pool.pacer.processes = settings.WEB_WORKERS
+        if settings.REDIS_URL:
+            from credentials.permits import Permits  # Only now: the library of Redis takes 9 MB of memory.
+
+            self.permits = Permits(self.pool.pacer, self.pool.waiting.let_one_of_each_look)
+            await self.permits.open()
 
     async def in_database(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ORM code in the database thread."""

@@ -176,7 +176,7 @@ class Relay:
 
     async def _lease(self) -> Lease:
         """The next credential to try, waiting where that helps. Raises QuotaExhausted, NoCredential or ModelNotFound."""
-        model, kinds = self._prepared.model, self._upstream.kinds
+        model, kinds = self._prepared.model, self._prepared.kinds
         if self._unpaid is not None:
             await self._afford_retry(self._unpaid)
         lease = self._next(model, kinds)
@@ -203,7 +203,7 @@ class Relay:
                 await self._in_time(asyncio.sleep(self._backoff()))
                 self._tried = frozenset()
             else:
-                raise nothing_free(self._pool, model, kinds=kinds, at=self._clock(), tokens=tokens)
+                raise nothing_free(self._pool, model, kinds=kinds, unfit=self._prepared.unfit, at=self._clock(), tokens=tokens)
 
     def _next(self, model: str, kinds: frozenset[str]) -> Lease | None:
         prepared = self._prepared

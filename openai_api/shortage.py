@@ -1,16 +1,20 @@
 """What a caller is told when nobody answered: which error, in which words, and when to come back."""
 
+from collections.abc import Sequence
+
 from credentials.health import Outcome, Reason, State
 from credentials.pool import Pool
 from openai_api.errors import (
     DeadlineExceeded,
     GatewayError,
+    InvalidRequest,
     ModelNotFound,
     NoCredential,
     QuotaExhausted,
     UpstreamRefusal,
     UpstreamUnavailable,
 )
+from openai_api.translation.conversation import Notice
 from openai_api.upstream.refusals import Refusal
 
 QUOTA = frozenset(
@@ -25,22 +29,38 @@ QUOTA = frozenset(
 )
 
 
-def nothing_free(pool: Pool, model: str, *, kinds: frozenset[str], at: float, tokens: int = 0) -> GatewayError:
-    """Why no credential serves the model now; `tokens`: the estimated length of what is asked."""
+def nothing_free(
+    pool: Pool, model: str, *, kinds: frozenset[str], at: float, tokens: int = 0, unfit: Sequence[Notice] = ()
+) -> GatewayError:
+    """Why no credential serves the model now.
+
+    `tokens`: the estimated length of what is asked; `unfit`: why kinds beyond `kinds` cannot serve it.
+    """
     if not pool.loaded:
         return NoCredential("Castor is starting: its pool is not loaded yet. Try again in a moment.", retry_after=1)
     if not pool.serves(model, kinds=kinds):
+        if unfit:
+            return _cannot(unfit[0])
         if any(entry.kind in kinds for entry in pool.roster.entries):
             return NoCredential(
                 "CREDENTIAL_MODE is 'disabled', which leaves AI Studio keys out, and this Castor has nothing else."
             )
-        return NoCredential("This Castor has no Gemini API key yet. An admin can add one at /admin/ under 'Gemini API keys'.")
+        return NoCredential(
+            "This Castor has no credential yet. An admin can add a Gemini API key or a Google account at /admin/."
+        )
     if pool.absent(model, kinds=kinds):
         return ModelNotFound(f"The model '{model}' does not exist, or none of this Castor's credentials may use it.")
     free_at = pool.free_at(model, at=at, kinds=kinds, tokens=tokens)
     if free_at is None:
         return NoCredential("None of this Castor's credentials is valid any more. An admin sees why at /admin/.")
     return _all_rest(pool, model, kinds, retry_after=max(free_at - at, 1.0))
+
+
+def _cannot(unfit: Notice) -> GatewayError:
+    """There are credentials, but none of a kind that can do what is asked."""
+    if not unfit.field:
+        return NoCredential(unfit.reason)
+    return InvalidRequest(f"This Castor has no credential that could serve {unfit.field}: {unfit.reason}.", param=unfit.field)
 
 
 def refused_by_upstream(refusal: Refusal) -> GatewayError:

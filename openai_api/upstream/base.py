@@ -5,7 +5,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from credentials.roster import Entry, ModelCard
+from credentials.roster import Entry, Roster
+from credentials.selection import KEYS
+from openai_api.translation.cli_prompt import CliPrompt
 from openai_api.translation.conversation import Conversation, Notice
 from openai_api.translation.events import Event
 from openai_api.upstream.refusals import Refusal
@@ -16,6 +18,12 @@ class Prepared(Struct, frozen=True):
 
     model: str
     body: bytes
+    kinds: frozenset[str] = KEYS
+    """The kinds of credential that can serve this conversation."""
+    unfit: tuple[Notice, ...] = ()
+    """Why other kinds, which the pool has, cannot. One without a field holds for whatever is asked."""
+    prompt: CliPrompt | None = None
+    """The conversation as the Gemini CLI takes it, where it may be asked."""
     notices: tuple[Notice, ...] = ()
     stops: tuple[str, ...] = ()
     """Stop sequences that the upstream does not enforce, so that we must."""
@@ -37,10 +45,7 @@ class UpstreamRefused(Exception):
 
 
 class Upstream(Protocol):
-    kinds: frozenset[str]
-    """The kinds of credential that open it."""
-
-    def prepare(self, conversation: Conversation, card: ModelCard | None) -> Prepared:
+    def prepare(self, conversation: Conversation, roster: Roster) -> Prepared:
         """Translate; raises InvalidRequest for what cannot be said to this upstream."""
         ...
 

@@ -27,10 +27,11 @@ from openai_api.gateway import Gateway
 from openai_api.relay import Limits, Relay
 from openai_api.streaming import EventStream, chat_stream
 from openai_api.translation import chat
+from openai_api.upstream.access import AccessTokens
 from openai_api.upstream.ai_studio import AiStudio
 from openai_api.upstream.http import HttpClient
 from openai_api.usage import UsageLog
-from tests.api.upstreams import read_all
+from tests.api.upstreams import prepare, read_all
 from tests.credentials.pools import FLASH, KEYS, PRO, key, pool_of
 
 BOTH = pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
@@ -131,23 +132,21 @@ async def redirect(reader, writer):
 class Routed:
     """Sends each credential on its own way to Google."""
 
-    kinds = KEYS
-
     def __init__(self, patient, impatient, google_url) -> None:
         self._impatient = impatient
-        self._straight = AiStudio(patient, google_url)
+        self._straight = AiStudio(patient, google_url, AccessTokens())
         self.google_url = google_url
         self.ways: dict[int, AiStudio] = {}
         self.asked: list[int] = []
 
     def lead(self, number, url) -> None:
-        self.ways[number] = AiStudio(self._impatient, url)
+        self.ways[number] = AiStudio(self._impatient, url, AccessTokens())
 
     def upstream_for(self, model, roster):
         return self
 
-    def prepare(self, conversation, card):
-        return self._straight.prepare(conversation, card)
+    def prepare(self, conversation, roster):
+        return prepare(conversation)
 
     def ask(self, prepared, entry, **given):
         self.asked.append(entry.id)
@@ -515,7 +514,7 @@ class Watched:
         relay = Relay(
             self.scene.pool,
             self.scene.upstream,
-            self.scene.upstream.prepare(conversation, None),
+            prepare(conversation),
             whole=whole,
             limits=self.scene.gateway.limits,
             started=time.monotonic(),

@@ -4,11 +4,13 @@ import asyncio
 import time
 
 from credentials.health import Outcome
+from credentials.roster import Roster
 from openai_api.relay import Limits, Relay
 from openai_api.translation.events import Finished, TextDelta, Usage, UsageReport
 from openai_api.upstream.base import Prepared, UpstreamRefused
+from openai_api.upstream.gemini import Gemini
 from openai_api.upstream.refusals import Refusal
-from tests.credentials.pools import FLASH, KEYS
+from tests.credentials.pools import FLASH
 
 GOOD = [[TextDelta("Hel")], [TextDelta("lo"), UsageReport(Usage(prompt=1, completion=2, total=3)), Finished("stop", "STOP")]]
 SILENCE = "silence"
@@ -18,10 +20,13 @@ def refusal(outcome: Outcome, *, status: int = 503, retry_after: float | None = 
     return UpstreamRefused(Refusal(outcome=outcome, status=status, message=f"it was {outcome}", retry_after=retry_after))
 
 
+def prepare(conversation) -> Prepared:
+    """As for a pool that has keys only."""
+    return Gemini(None, None, None).prepare(conversation, Roster())
+
+
 class ScriptedUpstream:
     """`scripts` are what the attempts meet, in order: lists of batches, an exception or SILENCE (until time is up) among them."""
-
-    kinds = KEYS
 
     def __init__(self, *scripts) -> None:
         self.scripts = list(scripts)

@@ -3,8 +3,10 @@ import json
 import pytest
 
 from openai_api.translation.conversation import Conversation, Text, Turn
+from openai_api.upstream.access import AccessTokens
 from openai_api.upstream.ai_studio import AiStudio
 from openai_api.upstream.base import UpstreamRefused
+from tests.api.upstreams import prepare
 from tests.credentials.pools import FLASH, key
 from tests.upstream.test_http import opened, running
 
@@ -22,8 +24,8 @@ async def test_a_key_that_google_echoes_goes_to_nobody(inside_a_200):
     else:
         answer = refused_in(error.encode(), status="503 Service Unavailable")
     async with running(answer) as server, opened() as client:
-        upstream = AiStudio(client, server.url.rstrip("/"))
-        prepared = upstream.prepare(Conversation(FLASH, (Turn("user", (Text("hi"),)),)), None)
+        upstream = AiStudio(client, server.url.rstrip("/"), AccessTokens())
+        prepared = prepare(Conversation(FLASH, (Turn("user", (Text("hi"),)),)))
         with pytest.raises(UpstreamRefused) as caught:
             await anext(upstream.ask(prepared, entry, new_call_id=str, seconds=5))
     assert "is too busy" in caught.value.refusal.message

@@ -1,0 +1,68 @@
+"""A Gemini stream on its way in: bytes → events, and everything that can go wrong with it → UpstreamRefused."""
+
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+
+from credentials.health import Outcome
+from openai_api.translation.events import Event
+from openai_api.translation.gemini.response import ErrorEvent, MalformedAnswer, Reader
+from openai_api.translation.sse import Decoder, EventTooLarge
+from openai_api.upstream.base import Prepared, UpstreamRefused
+from openai_api.upstream.http import HttpClient
+from openai_api.upstream.refusals import Refusal, read_refusal
+
+
+async def stream_answer(
+    client: HttpClient,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    secret: str,
+    body: bytes,
+    prepared: Prepared,
+    new_call_id: Callable[[], str],
+    seconds: float,
+    unwrap: Callable[[bytes], bytes] | None = None,
+) -> AsyncGenerator[list[Event], None]:
+    """Send `body` and read the answer; `unwrap` takes each event's payload out of an envelope. Raises UpstreamRefused.
+
+    `secret` is what `headers` prove who asks with: Google echoes it in some refusals, whose words go to the caller and the admin.
+    """
+    reader = Reader(new_call_id=new_call_id, single_call=prepared.single_call, names=prepared.names)
+    decoder = Decoder()
+    try:
+        async with client.post(url, headers=headers, body=body, seconds=seconds) as chunks:
+            heard = time.monotonic()
+            async for chunk in chunks:
+                if events := _events(reader, decoder.feed(chunk), unwrap):
+                    heard = time.monotonic()
+                    yield events
+                elif time.monotonic() - heard > client.read_timeout:
+                    # Bytes keep coming, but say nothing: the timeout of the connection never sees that.
+                    raise _broken("The upstream sent nothing but signs of life for too long.", status=504)
+            if events := _events(reader, decoder.end(), unwrap):
+                yield events
+    except UpstreamRefused as refused:
+        if not reader.finished:  # What breaks after the end takes nothing from the answer.
+            raise UpstreamRefused(refused.refusal.concealing(secret)) from refused
+    except ErrorEvent as error:
+        raise UpstreamRefused(read_refusal(error.status, error.body).concealing(secret)) from error
+    except (MalformedAnswer, EventTooLarge) as error:
+        raise _broken("The upstream's answer could not be read.") from error
+    if not reader.finished:
+        raise _broken("The upstream's answer broke off.")
+
+
+def _events(reader: Reader, payloads: list[bytes], unwrap: Callable[[bytes], bytes] | None) -> list[Event]:
+    events: list[Event] = []
+    for payload in payloads:
+        try:
+            events += reader.read(payload if unwrap is None else unwrap(payload))
+        except (ErrorEvent, MalformedAnswer):
+            if not reader.finished:
+                raise
+    return events
+
+
+def _broken(message: str, *, status: int = 502) -> UpstreamRefused:
+    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=status, message=message))

@@ -1,0 +1,64 @@
+"""Code Assist, by a Google account: Gemini's requests and answers, each in an envelope."""
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from uuid import uuid4
+
+from msgspec.structs import replace
+
+from credentials.health import Outcome
+from credentials.roster import Entry
+from openai_api.translation.code_assist import unwrap, wrap
+from openai_api.translation.conversation import Conversation, Notice
+from openai_api.translation.events import Event
+from openai_api.upstream.access import AccessTokens, with_access
+from openai_api.upstream.answer import stream_answer
+from openai_api.upstream.base import Prepared, UpstreamRefused
+from openai_api.upstream.http import HttpClient
+from openai_api.upstream.refusals import Refusal
+
+
+class CodeAssist:
+    def __init__(self, client: HttpClient, endpoint: str, access: AccessTokens) -> None:
+        self._client = client
+        self._url = f"{endpoint}/v1internal:streamGenerateContent?alt=sse"
+        self._access = access
+
+    async def ask(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        if not entry.project:
+            message = "Code Assist wants a Google Cloud project, and this account has none."
+            raise UpstreamRefused(Refusal(outcome=Outcome.PROJECT_MISSING, status=403, message=message))
+        body = wrap(prepared.body, model=prepared.model, project=entry.project, prompt_id=str(uuid4()))
+
+        def send(token: str, seconds: float) -> AsyncGenerator[list[Event], None]:
+            return stream_answer(
+                self._client,
+                self._url,
+                headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+                secret=token,
+                body=body,
+                prepared=prepared,
+                new_call_id=new_call_id,
+                seconds=seconds,
+                unwrap=unwrap,
+            )
+
+        try:
+            async with aclosing(with_access(self._access, entry, send, seconds=seconds)) as answer:
+                async for events in answer:
+                    yield events
+        except UpstreamRefused as refused:
+            # Code Assist counts by account: two accounts that name one project do not rest together.
+            raise UpstreamRefused(replace(refused.refusal, project="")) from refused
+
+
+def beyond_code_assist(conversation: Conversation) -> Iterator[Notice]:
+    """What a conversation asks for that Code Assist has no word for."""
+    if conversation.cached_content:
+        yield Notice("cached_content", "Code Assist does not know what the Gemini API has cached")
+    if conversation.service_tier:
+        yield Notice("service_tier", "Code Assist has no service tiers")
+    if any(modality != "TEXT" for modality in conversation.modalities):
+        yield Notice("modalities", "Code Assist answers in text only")

@@ -1,0 +1,67 @@
+"""Gemini, by whichever way a credential opens: the Gemini API, Code Assist, or the Gemini CLI. The relay asks this one."""
+
+from collections.abc import AsyncGenerator, Callable
+
+from credentials.models import Kind, Use
+from credentials.roster import Entry, Roster
+from openai_api.translation.cli_prompt import CliPrompt, write_prompt
+from openai_api.translation.conversation import Conversation, Notice
+from openai_api.translation.events import Event
+from openai_api.translation.gemini.request import write_request
+from openai_api.upstream.ai_studio import AiStudio
+from openai_api.upstream.base import Prepared
+from openai_api.upstream.code_assist import CodeAssist, beyond_code_assist
+from openai_api.upstream.gemini_cli import NOT_INSTALLED, GeminiCli
+
+_GEMINI_API = frozenset({Kind.API_KEY.value, Kind.OAUTH.value})
+_CODE_ASSIST = frozenset({Use.CODE_ASSIST.value})
+_CLI = frozenset({Kind.GEMINI_CLI.value})
+
+
+class Gemini:
+    def __init__(self, ai_studio: AiStudio, code_assist: CodeAssist, cli: GeminiCli) -> None:
+        self._ai_studio = ai_studio
+        self._code_assist = code_assist
+        self._cli = cli
+
+    def prepare(self, conversation: Conversation, roster: Roster) -> Prepared:
+        card = roster.models.get(conversation.model)
+        written = write_request(conversation, output_limit=card.output_limit if card and card.output_limit else None)
+        kinds, unfit, prompt = self._ways(conversation, roster.kinds)
+        return Prepared(
+            model=conversation.model,
+            body=written.body,
+            kinds=kinds,
+            unfit=unfit,
+            prompt=prompt,
+            notices=written.notices,
+            stops=written.stops,
+            names=dict(written.names),
+            single_call=not conversation.parallel_tool_calls,
+        )
+
+    def ask(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        return self._way(entry.kind).ask(prepared, entry, new_call_id=new_call_id, seconds=seconds)
+
+    def _way(self, kind: str) -> AiStudio | CodeAssist | GeminiCli:
+        if kind in _GEMINI_API:
+            return self._ai_studio
+        return self._code_assist if kind in _CODE_ASSIST else self._cli
+
+    def _ways(
+        self, conversation: Conversation, there: frozenset[str]
+    ) -> tuple[frozenset[str], tuple[Notice, ...], CliPrompt | None]:
+        """(kinds that can serve the conversation, why others that are there cannot, the prompt for the CLI)."""
+        kinds, unfit, prompt = _GEMINI_API, (), None
+        if there & _CODE_ASSIST:
+            unfit = tuple(beyond_code_assist(conversation))
+            kinds = kinds if unfit else kinds | _CODE_ASSIST
+        if there & _CLI:
+            written = write_prompt(conversation) if self._cli.installed else (Notice("", NOT_INSTALLED),)
+            if isinstance(written, CliPrompt):
+                kinds, prompt = kinds | _CLI, written
+            else:
+                unfit += written
+        return kinds, unfit, prompt
