@@ -73,7 +73,7 @@ async def test_the_listener_comes_back_after_redis_was_started_again(redis, list
 
 
 async def test_a_frozen_redis_is_noticed_and_listened_to_again_when_it_thaws(redis, listener, monkeypatch):
-    monkeypatch.setattr(bell, "SILENCE", 0.1)
+    monkeypatch.setattr(redis_bell, "SILENCE", 0.1)
     noticed = []
     monkeypatch.setattr(redis_bell.log, "warning", lambda *said, **more: noticed.append(more["cause"]))
     with frozen(redis.pid):
