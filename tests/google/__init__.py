@@ -1,8 +1,11 @@
-"""A simulator of Google's Gemini API, as strict as Google: a real socket, protobuf-checked bodies, every known rule.
+"""A simulator of Google's Gemini API, Code Assist and sign-in, as strict as Google: a real socket, protobuf-checked bodies,
+every known rule.
 
-Each file is one idea and cites the section of the wire reference that it plays: `transcoding` and `wire` (JSON → protobuf),
-`keys`, `contents`, `tools`, `schemas`, `generation`, `thinking`, `signatures` (rules), `answers` and `responses` (what the
-model says), `faults` (errors by name), `quotas`, `delivery` (how bytes travel), `app` (the order of it all).
+Each file is one idea and cites the section of the wire reference that it plays: `app` (which service a path belongs to),
+`surface` (the order in which each looks at a call), `gemini_api`, `code_assist` and `sign_in` (the three); `transcoding`, `wire`
+and `wire_code_assist` (JSON → protobuf), `keys`, `bearer`, `contents`, `tools`, `schemas`, `generation`, `thinking`,
+`signatures` (rules), `answers` and `responses` (what the model says), `faults`, `faults_code_assist`, `faults_oauth` (errors by
+name), `accounts`, `consent`, `tiers`, `assistance`, `quotas`, `delivery` (how bytes travel).
 
 In a test, by the fixture `google` (`tests.google.fixtures`), or by hand:
 
@@ -14,11 +17,29 @@ In a test, by the fixture `google` (`tests.google.fixtures`), or by hand:
         google.log[-1].body, google.log.generation(), google.connections
         google.wait_until(lambda log: log[-1].client_closed)     # in async code: await google.until(…)
 
+Google accounts, all on the same URL:
+
+    google.settings()                            # the environment that points Castor here
+    google.add_user("ada@example.com", project="ada-project")        # a Standard licence; all fields: `accounts.User`
+    google.add_user("bob@example.com", tier="", polls=2)             # has yet to onboard
+    google.add_user("eve@example.com", tier="", ineligible=["UNSUPPORTED_CLIENT"], allowed=[])
+    google.add_user("kim@example.com", project="p", quota={"gemini-2.5-pro": 0.25}, projects=["another-that-pays"])
+    tokens = google.login("ada@example.com")     # access_token, refresh_token, expires_at, scope; no browser
+    google.consent(authorize_url, "ada@example.com"), google.deny(authorize_url)   # press the button; the address of the redirect
+    google.oauth.auto_consent = "ada@example.com"                    # the authorize address redirects at once
+    google.add_client("web-client", secret="s", redirect_uris=["https://castor.example/auth/callback"])
+    google.expire_access("ada@example.com"); google.revoke("ada@example.com")
+    google.token_lifetime = 60; google.rotate_refresh_tokens = True; google.oauth.code_lifetime = 5
+    [call for call in google.log if call.method == "token"]          # call.surface, call.account, call.key: the access token
+    google.script(account="ada@example.com", error="validation_required")
+    google.script(method="token", error="invalid_grant")             # names: every_fault.NAMES
+    google.script(method="loadCodeAssist", status=503, body="")
+
 What it answers unasked stands in `answers`: `echo: TEXT`, calls for `call NAME {json}`, instances of schemas, and so on.
 
 Scripts say otherwise, for the next call or for those of one key, model and number (all fields: `scripts.Script`):
 
-    google.script(error="day_quota")                                      # the next generation call; names: faults.FAULTS
+    google.script(error="day_quota")                                      # the next generation call
     google.script(key="test-key-1", error="leaked", method="*", times=None)   # every call of that key, for good
     with google.scripted(key="test-key-1", error="overloaded"): ...           # every call, until the block is left
     google.script(model="gemini-2.5-pro", error="minute_quota", seconds=12.5, limit=5)
@@ -48,6 +69,8 @@ From another process, `python -m tests.google --port 8900 --open` and HTTP (all 
     GET    /_simulator/calls?since=0                                             {"calls": [...], "connections": n}
     POST   /_simulator/clock    {"advance": 3600}
     POST   /_simulator/quotas   {"project": "project-1", "rpm": 5}
+    POST   /_simulator/users    {"email": "ada@example.com", "project": "ada-project"}
+    POST   /_simulator/logins   {"email": "ada@example.com"}                     tokens
     POST   /_simulator/reset
 """
 

@@ -6,6 +6,8 @@ GET    /_simulator/calls?since=N   {"calls": […], "connections": n}, from numb
 POST   /_simulator/clock    {"advance": seconds} or {"set": "2026-11-20T12:00:00-08:00"} → {"now": …}   ·   GET
 POST   /_simulator/quotas   {"project"?, "model"?, "rpm"?, "rpd"?, "paid"?}   ·   DELETE
 POST   /_simulator/keys     {key: project, …}   ·   GET
+POST   /_simulator/users    {"email", "tier"?, "project"?, …}: the fields of `accounts.User`   ·   GET
+POST   /_simulator/logins   {"email", "client"?} → the tokens of a login
 POST   /_simulator/reset    forget everything
 GET    /_simulator/faults   the names of all scripted errors
 
@@ -21,7 +23,8 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from tests.google.faults import FAULTS
+from tests.google.accounts import User
+from tests.google.every_fault import NAMES
 from tests.google.log import Call
 from tests.google.scripts import Script
 from tests.google.state import State
@@ -45,8 +48,11 @@ class Control:
             ("DELETE", "quotas"): lambda body, query: _done(state.quotas.reset()),
             ("POST", "keys"): lambda body, query: _done(state.keys.update(body)),
             ("GET", "keys"): lambda body, query: dict(state.keys),
+            ("POST", "users"): self._add_user,
+            ("GET", "users"): lambda body, query: {"users": msgspec.to_builtins(list(state.oauth.users.values()))},
+            ("POST", "logins"): lambda body, query: msgspec.to_builtins(state.oauth.login(**body)),
             ("POST", "reset"): lambda body, query: _done(state.reset()),
-            ("GET", "faults"): lambda body, query: {"faults": sorted(FAULTS)},
+            ("GET", "faults"): lambda body, query: {"faults": NAMES},
         }
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -68,6 +74,10 @@ class Control:
             self._state.scripts.add(script)
         return {"scripts": len(scripts)}
 
+    def _add_user(self, body: Any, query: dict[str, list[str]]) -> Answer:
+        user = msgspec.convert(body, User)
+        return msgspec.to_builtins(self._state.oauth.add_user(user))
+
     def _calls(self, body: Any, query: dict[str, list[str]]) -> Answer:
         since = int(query.get("since", ["0"])[0])
         calls = [_readable(call) for call in self._state.log if call.number > since]
@@ -84,8 +94,8 @@ class Control:
 def read_script(fields: dict[str, Any]) -> Script:
     """A script from its fields; a `ValueError` names the one that is unknown or of the wrong type."""
     script = msgspec.convert(fields, Script)
-    if script.error is not None and script.error not in FAULTS:
-        raise ValueError(f"There is no fault {script.error!r}. There are: {', '.join(sorted(FAULTS))}.")
+    if script.error is not None and script.error not in NAMES:
+        raise ValueError(f"There is no fault {script.error!r}. There are: {', '.join(NAMES)}.")
     if script.ends in ("error", "bare_error") and script.error is None:
         raise ValueError(f"A script that ends in {script.ends!r} needs `error`: the name of the fault.")
     return script

@@ -3,7 +3,7 @@
 import itertools
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tests.google.errors import Refusal
@@ -17,15 +17,9 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 Responses = list[dict[str, Any]]
+Wrap = Callable[[dict[str, Any]], dict[str, Any]]
 # Long enough for the reader to take each piece by itself, short enough for hundreds of pieces.
 BETWEEN_CUTS = 0.002
-
-
-async def send_refusal(exchange: Exchange, refusal: Refusal, headers: dict[str, str], *, in_array: bool) -> None:
-    """An error instead of an answer; a stream without alt=sse wraps it in an array (section 6.1)."""
-    exchange.call.refused = refusal.message
-    body = [refusal.body] if in_array and isinstance(refusal.body, dict) else refusal.body
-    await send_body(exchange, refusal.code, body, headers)
 
 
 async def send_body(exchange: Exchange, status: int, body: Any, headers: dict[str, str]) -> None:
@@ -39,22 +33,42 @@ async def send_body(exchange: Exchange, status: int, body: Any, headers: dict[st
     await exchange.finish()
 
 
-async def send_whole(exchange: Exchange, response: dict[str, Any], script: Script, fault: Refusal | None) -> None:
+def _as_it_is(response: dict[str, Any]) -> dict[str, Any]:
+    return response
+
+
+async def send_answer(
+    exchange: Exchange, responses: Responses, script: Script, fault: Refusal | None, wrap: Wrap = _as_it_is
+) -> None:
+    """A model's answer, whole or streamed as it was asked for; `wrap` puts each response into its envelope."""
+    call = exchange.call
+    if call.method == "streamGenerateContent":
+        await send_stream(exchange, responses, script, fault, wrap, sse=call.query.get("alt") == "sse")
+    else:
+        await send_whole(exchange, responses[0] if responses else {}, script, fault, wrap)
+
+
+async def send_whole(
+    exchange: Exchange, response: dict[str, Any], script: Script, fault: Refusal | None, wrap: Wrap = _as_it_is
+) -> None:
     """One response. A break leaves half of its bytes behind, or none with `after=0`."""
-    data = json.dumps(response, indent=2, ensure_ascii=False).encode()
+    data = json.dumps(wrap(response), indent=2, ensure_ascii=False).encode()
     exchange.call.usage = response.get("usageMetadata", {})
     if script.ends != "normally":
         data = data[: len(data) // 2 if script.after else 0]
     await _send(exchange, JSON, [data], script, fault)
 
 
-async def send_stream(exchange: Exchange, responses: Responses, script: Script, fault: Refusal | None, *, sse: bool) -> None:
+async def send_stream(
+    exchange: Exchange, responses: Responses, script: Script, fault: Refusal | None, wrap: Wrap, *, sse: bool
+) -> None:
     """The chunks, as server-sent events or as one growing JSON array."""
     if script.ends != "normally":
         responses = responses[: script.after]
     if script.ends == "cut":
         responses = [_unfinished(response) for response in responses]
-    frames = _events(responses, script) if sse else _array(responses, closed=script.ends == "normally")
+    wrapped = [wrap(response) for response in responses]
+    frames = _events(wrapped, script) if sse else _array(wrapped, closed=script.ends == "normally")
     await _send(exchange, "text/event-stream" if sse else JSON, _noting_usage(exchange, responses, frames), script, fault)
 
 

@@ -28,12 +28,11 @@ STATUS_WORDS = {
 class Refusal(Exception):
     """A request that Google refuses. `body` is the JSON object to send, or the text of a page that some front end made."""
 
-    def __init__(self, code: int, body: dict[str, Any] | str) -> None:
-        message = body if isinstance(body, str) else body["error"]["message"]
-        super().__init__(message)
+    def __init__(self, code: int, body: dict[str, Any] | str, message: str = "") -> None:
+        self.message = message or (body if isinstance(body, str) else body["error"]["message"])
+        super().__init__(self.message)
         self.code = code
         self.body = body
-        self.message = message
 
 
 def refusal(code: int, message: str, *details: dict[str, Any], status: str = "") -> Refusal:
@@ -47,8 +46,9 @@ def error_body(code: int, message: str, *details: dict[str, Any], status: str = 
     return {"error": error}
 
 
-def error_info(reason: str, **metadata: str) -> dict[str, Any]:
-    return {"@type": ERROR_INFO, "reason": reason, "domain": "googleapis.com", "metadata": {"service": SERVICE, **metadata}}
+def error_info(reason: str, *, domain: str = "googleapis.com", **metadata: str) -> dict[str, Any]:
+    """`service` in the metadata is the Gemini API, unless another is given."""
+    return {"@type": ERROR_INFO, "reason": reason, "domain": domain, "metadata": {"service": SERVICE, **metadata}}
 
 
 def localized(message: str) -> dict[str, Any]:

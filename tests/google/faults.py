@@ -5,12 +5,13 @@ bodies as they were seen, and a test holds this file to them.
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
 
 from msgspec import Struct
 
-from tests.google import keys, models
+from tests.google import bearer, keys, models
 from tests.google.errors import HELP, QUOTA_FAILURE, RETRY_INFO, SERVICE, Refusal, error_info, localized, refusal
 
 QUOTA_DOCS = {"description": "Learn more about Gemini API quotas", "url": "https://ai.google.dev/gemini-api/docs/rate-limits"}
@@ -25,6 +26,7 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     """What an error body may mention."""
 
     key: str = ""
+    account: str = ""
     project: str = ""
     model: str = "gemini-3.8-flash"
     method: str = "generateContent"
@@ -33,6 +35,7 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     seconds: float = 56.18
     """What `retryDelay` says."""
     paid: bool = False
+    now: datetime = datetime.fromtimestamp(0, UTC)
 
     @property
     def project_number(self) -> str:
@@ -80,7 +83,7 @@ def no_key(c: Circumstances) -> Refusal:
 @_fault
 def wrong_kind(c: Circumstances) -> Refusal:
     """What an old standard key gets, or a bearer token where a key belongs."""
-    return keys.wrong_kind()
+    return bearer.wrong_kind()
 
 
 @_fault

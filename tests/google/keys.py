@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from tests.google import bearer
 from tests.google.errors import Refusal, error_info, localized, refusal
 
 DEFAULT_KEYS = {f"test-key-{number}": f"project-{number}" for number in range(1, 51)}
@@ -24,34 +25,28 @@ def two_credentials() -> Refusal:
     return refusal(400, "Multiple authentication credentials received. Please pass only one.")
 
 
-def wrong_kind() -> Refusal:
-    message = (
-        "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
-        "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
-    )
-    return refusal(401, message, error_info("ACCESS_TOKEN_TYPE_UNSUPPORTED"))
-
-
 def credential(headers: Mapping[str, str], query: Mapping[str, str]) -> tuple[str, str]:
-    """The key of a request and where it stood (`header`, `query`; both empty if there is none)."""
+    """The key or access token of a request and where it stood (`header`, `query`, `bearer`; both empty if there is none)."""
     if key := headers.get("x-goog-api-key", ""):
         return key, "header"
     if key := query.get("key", ""):
         return key, "query"
+    if token := bearer.token_of(headers):
+        return token, "bearer"
     return "", ""
 
 
-def authenticate(headers: Mapping[str, str], query: Mapping[str, str], projects: Mapping[str, str], everybody: bool) -> str:
-    """The project that pays for a request; a request that none pays for is refused.
-
-    With `everybody` any key is as good as another, and each is a project of its own.
-    """
+def refuse_several(headers: Mapping[str, str], query: Mapping[str, str]) -> None:
     sent = [headers.get("x-goog-api-key"), query.get("key"), headers.get("authorization")]
     if sum(1 for one in sent if one) > 1:
         raise two_credentials()
-    key, _ = credential(headers, query)
-    if headers.get("authorization"):
-        raise wrong_kind()
+
+
+def authenticate(key: str, projects: Mapping[str, str], everybody: bool) -> str:
+    """The project that pays for a request; a key that none pays for is refused.
+
+    With `everybody` any key is as good as another, and each is a project of its own.
+    """
     if not key:
         raise no_key()
     if key in projects:

@@ -12,13 +12,17 @@ class Call(Struct, kw_only=True):
     """One HTTP request. Times are Unix seconds of the real clock; None until it happened."""
 
     number: int
+    surface: str = ""
+    """Which service: `gemini` (the Gemini API), `code_assist`, or `oauth` (sign-in)."""
     method: str = ""
-    """Google's method (`generateContent`, `streamGenerateContent`, `listModels`, …); empty for an unknown path."""
+    """Google's method (`generateContent`, `listModels`, `loadCodeAssist`, `token`, …); empty for an unknown path."""
     model: str = ""
     key: str = ""
-    """The key it came with, however it was sent."""
+    """The API key or access token it came with, however it was sent."""
     key_in: str = ""
-    """Where the key stood: `header` or `query` (which leaks it to logs)."""
+    """Where it stood: `header`, `bearer`, or `query` (which leaks it to logs)."""
+    account: str = ""
+    """The e-mail address of the Google account that asked, or whose token was asked for."""
     project: str = ""
     http_method: str = ""
     path: str = ""
@@ -50,7 +54,8 @@ class Call(Struct, kw_only=True):
     @property
     def text(self) -> str:
         """All text of the last content that was sent, for short assertions."""
-        contents = (self.body or {}).get("contents") or [{}]
+        body = self.body or {}
+        contents = body.get("request", body).get("contents") or [{}]
         return "".join(part.get("text", "") for part in contents[-1].get("parts", ()))
 
 

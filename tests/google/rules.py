@@ -38,6 +38,11 @@ def check_generation(request: dict[str, Any], model: Model) -> None:
     signatures.check(request.get("contents", []), model)
 
 
+def check_parts(request: dict[str, Any]) -> None:
+    """The least that a conversation has to keep: parts that hold something, known roles, usable files."""
+    contents.check_parts(request.get("contents", []), "GenerateContentRequest.contents")
+
+
 def _check_count(request: dict[str, Any], model: Model) -> None:
     """Contents, or a whole generateContentRequest, but not both (section 1.15)."""
     nested = request.get("generateContentRequest")
@@ -48,4 +53,4 @@ def _check_count(request: dict[str, Any], model: Model) -> None:
         raise invalid("* CountTokensRequest: contents and generate_content_request are mutually exclusive")
     if nested.get("model") != f"models/{model.id}":
         raise invalid("* CountTokensRequest.generate_content_request.model: model must be the one of the URL")
-    contents.check_parts(nested.get("contents", []), "GenerateContentRequest.contents")
+    check_parts(nested)

@@ -26,11 +26,15 @@ class Script(Struct, kw_only=True, forbid_unknown_fields=True):
     - `malformed`: an event that is not JSON follows, and the body ends.
     """
 
-    # Which calls: any key, any model, both ways of generating, unless said otherwise.
+    # Which calls: any key, any account, any model, both ways of generating, unless said otherwise.
     key: str | None = None
+    """An API key, or an access token."""
+    account: str | None = None
+    """The e-mail address of a Google account."""
     model: str | None = None
+    surface: Literal["gemini", "code_assist", "oauth"] | None = None
     method: str = "generation"
-    """`generation`, `*` for every call, or one of Google's methods (`countTokens`, `listModels`, `getModel`, …)."""
+    """`generation`, `*` for every call, or one of Google's methods (`countTokens`, `listModels`, `loadCodeAssist`, `token` …)."""
     call: int | None = None
     """Only from the n-th call on that it concerns (1: the first after the script was made)."""
     times: int | None = 1
@@ -38,7 +42,7 @@ class Script(Struct, kw_only=True, forbid_unknown_fields=True):
 
     # An error, or any other answer, in place of the real one.
     error: str | None = None
-    """A name of `faults.FAULTS`."""
+    """A name of `every_fault.NAMES`."""
     limit: int | None = None
     seconds: float | None = None
     paid: bool = False
@@ -92,6 +96,8 @@ class Script(Struct, kw_only=True, forbid_unknown_fields=True):
     def concerns(self, call: Call) -> bool:
         return (
             (self.key is None or self.key == call.key)
+            and (self.account is None or self.account == call.account)
+            and (self.surface is None or self.surface == call.surface)
             and (self.model is None or self.model == call.model)
             and (self.method == "*" or self.method == call.method or (self.method == "generation" and call.method in GENERATION))
         )

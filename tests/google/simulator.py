@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Self
 
+import httpx
+import msgspec
 import uvicorn
 
+from tests.google.accounts import DEFAULT_CLIENT, DEFAULT_SECRET, SCOPES, Accounts, OAuthClient, Tokens, User
 from tests.google.app import App
 from tests.google.clock import Clock
 from tests.google.control import read_script
@@ -22,7 +25,7 @@ from tests.google.state import State
 
 
 class GoogleSimulator:
-    """Google's Gemini API on a loopback socket. See the package's docstring for examples."""
+    """Google on a loopback socket: the Gemini API, Code Assist, sign-in. See the package's docstring for examples."""
 
     def __init__(
         self, *, keys: dict[str, str] | None = None, everybody: bool = False, host: str = "127.0.0.1", port: int = 0
@@ -84,7 +87,7 @@ class GoogleSimulator:
             self.scripts.remove(script)
 
     def reset(self) -> None:
-        """Forget scripts, calls, quotas, the clock's moves and added keys."""
+        """Forget scripts, calls, quotas, the clock's moves, added keys and accounts."""
         self.state.reset()
 
     @property
@@ -104,6 +107,82 @@ class GoogleSimulator:
     @property
     def quotas(self) -> Quotas:
         return self.state.quotas
+
+    # --- Accounts ---------------------------------------------------------------------------------------------
+
+    def settings(self) -> dict[str, str]:
+        """The environment that points Castor, and the Gemini CLI, here."""
+        return {
+            "GOOGLE_GEMINI_BASE_URL": self.url,
+            "CODE_ASSIST_ENDPOINT": self.url,
+            "GOOGLE_OAUTH_AUTH_URL": f"{self.url}/o/oauth2/v2/auth",
+            "GOOGLE_OAUTH_TOKEN_URL": f"{self.url}/token",
+            "GOOGLE_OAUTH_USERINFO_URL": f"{self.url}/oauth2/v2/userinfo",
+            "GOOGLE_OAUTH_REVOKE_URL": f"{self.url}/revoke",
+            "GOOGLE_OAUTH_CLIENT_ID": DEFAULT_CLIENT,
+            "GOOGLE_OAUTH_CLIENT_SECRET": DEFAULT_SECRET,
+        }
+
+    @property
+    def oauth(self) -> Accounts:
+        """`clients`, `users`, tokens and codes; `auto_consent`, `code_lifetime`."""
+        return self.state.oauth
+
+    def add_user(self, email: str, **fields: Any) -> User:
+        """An account; the fields are those of `accounts.User`."""
+        return self.oauth.add_user(msgspec.convert({"email": email, **fields}, User))
+
+    def add_client(self, client_id: str, **fields: Any) -> OAuthClient:
+        """An OAuth client; the fields are those of `accounts.OAuthClient`."""
+        self.oauth.clients[client_id] = msgspec.convert(fields, OAuthClient)
+        return self.oauth.clients[client_id]
+
+    def login(self, email: str, client: str = DEFAULT_CLIENT, scope: str = SCOPES) -> Tokens:
+        """The tokens of a login, without the browser."""
+        return self.oauth.login(email, client, scope)
+
+    def consent(self, authorize_url: str, account: str, *, withheld: tuple[str, ...] = ()) -> str:
+        """Agree as `account` on the page at that address; the address to which the browser is sent back.
+
+        `withheld` are scopes whose boxes the person leaves empty. A page of refusal raises `ValueError` with its text.
+        """
+        return self._decide(authorize_url, {"account": account, "decision": "allow", "withheld": " ".join(withheld)})
+
+    def deny(self, authorize_url: str, account: str = "") -> str:
+        """Press Deny on the page at that address; the address to which the browser is sent back."""
+        return self._decide(authorize_url, {"account": account, "decision": "deny"})
+
+    def _decide(self, authorize_url: str, form: dict[str, str]) -> str:
+        answer = httpx.post(authorize_url, data=form, follow_redirects=False, timeout=10)
+        if answer.status_code != 302:
+            raise ValueError(f"Google asks nobody for consent there: {answer.text}")
+        return answer.headers["location"]
+
+    def expire_access(self, email: str) -> None:
+        """Every access token of the account has run out by now; the refresh tokens still serve."""
+        self.oauth.expire_access(email)
+
+    def revoke(self, email: str) -> None:
+        """The account withdraws its consent: every token is dead."""
+        self.oauth.revoke(email)
+
+    @property
+    def rotate_refresh_tokens(self) -> bool:
+        """Whether a refresh brings a new refresh token, and ends the old one. Google's own do not rotate; off by default."""
+        return self.oauth.rotate_refresh_tokens
+
+    @rotate_refresh_tokens.setter
+    def rotate_refresh_tokens(self, rotate: bool) -> None:
+        self.oauth.rotate_refresh_tokens = rotate
+
+    @property
+    def token_lifetime(self) -> float:
+        """Seconds that the next access tokens live."""
+        return self.oauth.token_lifetime
+
+    @token_lifetime.setter
+    def token_lifetime(self, seconds: float) -> None:
+        self.oauth.token_lifetime = seconds
 
     def close_idle_connections(self) -> None:
         """Close every connection that waits for its next request, as Google's front ends do after a while.

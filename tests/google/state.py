@@ -1,5 +1,7 @@
 """Everything that a simulator remembers."""
 
+from tests.google.accounts import Accounts
+from tests.google.assistance import Assistance
 from tests.google.clock import Clock
 from tests.google.exchange import Connections
 from tests.google.keys import DEFAULT_KEYS
@@ -16,15 +18,19 @@ class State:
         self.keys = dict(self._first_keys)
         self.everybody = everybody
         self.clock = Clock()
+        self.oauth = Accounts(self.clock)
+        self.code_assist = Assistance(self.clock)
         self.quotas = Quotas(self.clock)
         self.scripts = Scripts()
         self.log = Log()
         self.connections = Connections()
 
     def reset(self) -> None:
-        """Forget scripts, calls, quotas, the clock's moves and added keys. Connections stay open and counted."""
+        """Forget scripts, calls, quotas, the clock's moves, added keys and accounts. Connections stay open and counted."""
         self.keys = dict(self._first_keys)
         self.clock.reset()
+        self.oauth.reset()
+        self.code_assist.reset()
         self.quotas.reset()
         self.scripts.clear()
         self.log.clear()

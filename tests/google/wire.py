@@ -13,6 +13,8 @@ from google.protobuf.descriptor import Descriptor, FileDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.message import Message
 
+from tests.google import wire_code_assist
+
 PACKAGE = "google.ai.generativelanguage.v1beta"
 STRUCT = "google.protobuf.Struct"
 VALUE = "google.protobuf.Value"
@@ -115,6 +117,8 @@ ONEOF = {
     ("VoiceConfig", "voice"): "voice_config",
 }
 
+ENUMS = {*NEW_ENUMS, *(f"{wire_code_assist.PACKAGE}.{name}" for name in wire_code_assist.ENUMS)}
+
 SCALARS = {
     name: getattr(FieldDescriptorProto, f"TYPE_{name.upper()}")
     for name in ("string", "bool", "bytes", "int32", "double", "float")
@@ -123,8 +127,9 @@ SCALARS = {
 
 @cache
 def message_class(name: str) -> type[Message]:
-    """The class of one of Google's messages, e.g. `GenerateContentRequest`."""
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{PACKAGE}.{name}"))
+    """The class of one of Google's messages, e.g. `GenerateContentRequest`; those of other packages bear their full name."""
+    full_name = name if name.startswith("google.") else f"{PACKAGE}.{name}"
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(full_name))
 
 
 def descriptor(name: str) -> Descriptor:
@@ -142,7 +147,21 @@ def _pool() -> descriptor_pool.DescriptorPool:
     added: set[str] = set()
     for root in (generative_service.GenerateContentRequest, model.Model):
         _add(pool, root.pb().DESCRIPTOR.file, added)
+    _add_code_assist(pool, sorted(added))
     return pool
+
+
+def _add_code_assist(pool: descriptor_pool.DescriptorPool, known_files: list[str]) -> None:
+    file = wire_code_assist.empty_file(known_files)
+    of_gemini = DescriptorProto()
+    pool.FindMessageTypeByName(f"{PACKAGE}.GenerationConfig").CopyToProto(of_gemini)
+    config = file.message_type.add()
+    config.CopyFrom(wire_code_assist.generation_config(of_gemini))
+    for field, kind in wire_code_assist.VERTEX_ONLY.items():
+        _add_field(file.package, config.name, config, field, kind)
+    _add_enums(file, wire_code_assist.ENUMS)
+    _add_messages(file, wire_code_assist.MESSAGES)
+    pool.AddSerializedFile(file.SerializeToString())
 
 
 def _add(pool: descriptor_pool.DescriptorPool, file: FileDescriptor, added: set[str]) -> None:
@@ -163,7 +182,7 @@ def _bring_up_to_date(file: FileDescriptorProto) -> None:
         for field in proto.field:
             field.name = field.name.rstrip("_")  # `type_` is the Python package's spelling, not the wire's.
         for field, kind in NEW_FIELDS.get(name, {}).items():
-            _add_field(name, proto, field, kind)
+            _add_field(file.package, name, proto, field, kind)
         for enum in proto.enum_type:
             _add_values(f"{name}.{enum.name}", enum)
     for enum in file.enum_type:
@@ -180,22 +199,30 @@ def _messages(protos, prefix: str = ""):
 
 
 def _add_new_types(file: FileDescriptorProto) -> None:
-    for name, values in NEW_ENUMS.items():
+    _add_enums(file, NEW_ENUMS)
+    _add_messages(file, NEW_MESSAGES)
+
+
+def _add_enums(file: FileDescriptorProto, enums: dict[str, list[str]]) -> None:
+    for name, values in enums.items():
         enum = file.enum_type.add(name=name)
         for number, value in enumerate(values):
             enum.value.add(name=value, number=number)
-    for name, fields in NEW_MESSAGES.items():
+
+
+def _add_messages(file: FileDescriptorProto, messages: dict[str, dict[str, str]]) -> None:
+    for name, fields in messages.items():
         proto = file.message_type.add(name=name)
         for field, kind in fields.items():
-            _add_field(name, proto, field, kind)
+            _add_field(file.package, name, proto, field, kind)
 
 
-def _add_field(message: str, proto: DescriptorProto, name: str, kind: str) -> None:
+def _add_field(package: str, message: str, proto: DescriptorProto, name: str, kind: str) -> None:
     number = max((field.number for field in proto.field), default=900) + 1
     field = proto.field.add(name=name, number=max(number, 900), json_name=_camel(name))
     field.label = FieldDescriptorProto.LABEL_REPEATED if kind.endswith(("[]", "{}")) else FieldDescriptorProto.LABEL_OPTIONAL
     if kind == "string{}":
-        _make_map(message, proto, field)
+        _make_map(package, message, proto, field)
     else:
         _set_type(field, kind.removesuffix("[]"))
     if oneof := ONEOF.get((message, name)):
@@ -206,17 +233,17 @@ def _set_type(field: FieldDescriptorProto, kind: str) -> None:
     if kind in SCALARS:
         field.type = SCALARS[kind]
         return
-    field.type = FieldDescriptorProto.TYPE_ENUM if kind in NEW_ENUMS else FieldDescriptorProto.TYPE_MESSAGE
+    field.type = FieldDescriptorProto.TYPE_ENUM if kind in ENUMS else FieldDescriptorProto.TYPE_MESSAGE
     field.type_name = f".{kind}" if "." in kind else f".{PACKAGE}.{kind}"
 
 
-def _make_map(message: str, proto: DescriptorProto, field: FieldDescriptorProto) -> None:
+def _make_map(package: str, message: str, proto: DescriptorProto, field: FieldDescriptorProto) -> None:
     entry = proto.nested_type.add(name=_camel(field.name).capitalize() + "Entry")
     entry.options.map_entry = True
     for number, name in enumerate(("key", "value"), start=1):
         entry.field.add(name=name, number=number, type=SCALARS["string"], label=FieldDescriptorProto.LABEL_OPTIONAL)
     field.type = FieldDescriptorProto.TYPE_MESSAGE
-    field.type_name = f".{PACKAGE}.{message}.{entry.name}"
+    field.type_name = f".{package}.{message}.{entry.name}"
 
 
 def _add_values(name: str, enum: EnumDescriptorProto) -> None:
