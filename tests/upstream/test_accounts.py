@@ -1,0 +1,185 @@
+"""Google accounts as upstreams: Code Assist and the Gemini API by bearer, against the simulator."""
+
+import base64
+import json
+import time
+from contextlib import aclosing
+
+import msgspec
+import pytest
+
+from credentials.accounts.tokens import Access
+from credentials.health import Outcome
+from credentials.roster import Entry, Roster
+from openai_api.translation import chat
+from openai_api.translation.events import Finished, TextDelta, ThoughtDelta, ToolCallDelta, UsageReport
+from openai_api.upstream.access import AccessTokens
+from openai_api.upstream.ai_studio import AiStudio
+from openai_api.upstream.base import UpstreamRefused
+from openai_api.upstream.code_assist import CodeAssist
+from openai_api.upstream.gemini import Gemini
+from tests.credentials.pools import FLASH
+from tests.upstream.test_http import opened
+
+ADA = "ada@example.com"
+PIXEL = base64.b64encode(
+    bytes.fromhex(
+        "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8cfc000000301010018dd8db00000000049454e44ae426082"
+    )
+).decode()
+KINDS = ("oauth", "code_assist")
+EITHER = pytest.mark.parametrize("kind", KINDS)
+_PLACE = {"type": "object", "properties": {"at": {"type": "string"}}}
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": _PLACE}}
+    "type": "function",
+    "function": {"name": "weather", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}},
+}
+
+
+class Logins(AccessTokens):
+    """The access tokens of the simulator's own logins."""
+
+    def __init__(self, google) -> None:
+        super().__init__()
+        self._google = google
+        self.given: list[str] = []
+
+    async def _renew(self, credential_id, than, at_least):
+        self.given.append(self._google.login(ADA).access_token)
+        return Access(self.given[-1], time.time() + 3_600)
+
+
+class Account:
+    def __init__(self, google, client, kind, project="ada-project") -> None:
+        self.entry = Entry(id=1, kind=kind, label=ADA, secret="", group="key:1", project=project)
+        self.logins = Logins(google)
+        ai_studio = AiStudio(client, google.url, self.logins)
+        self.gemini = Gemini(ai_studio, CodeAssist(client, google.url, self.logins), None)
+
+    async def ask(self, messages, **more):
+        body = {"model": FLASH, "messages": messages, **more}
+        conversation = chat.read_request(msgspec.json.encode(body)).conversation
+        prepared = self.gemini.prepare(conversation, Roster(entries=(self.entry,)))
+        answer = self.gemini.ask(prepared, self.entry, new_call_id=lambda: "call_1", seconds=10)
+        async with aclosing(answer):
+            return [event async for batch in answer for event in batch]
+
+    async def refused(self, **how):
+        with pytest.raises(UpstreamRefused) as caught:
+            await self.ask(HI, **how)
+        return caught.value.refusal
+
+
+HI = [{"role": "user", "content": "hi"}]
+
+
+def text_of(events) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+@pytest.fixture
+async def account(google):
+    google.add_user(ADA, project="ada-project")
+    async with opened() as client:
+
+        def account(kind, **more) -> Account:
+            made.append(Account(google, client, kind, **more))
+            return made[-1]
+
+        made: list[Account] = []
+        yield account
+        for each in made:
+            await each.logins.close()
+
+
+@EITHER
+async def test_words_come_as_they_are_said_with_thoughts_usage_and_an_end(account, google, kind):
+    google.script(text="one two three", thoughts="Hm.", tokens_per_chunk=1)
+    events = await account(kind).ask(HI, reasoning_effort="high")
+    assert text_of(events) == "one two three"
+    assert sum(isinstance(event, TextDelta) for event in events) > 1
+    assert any(isinstance(event, ThoughtDelta) for event in events)
+    assert [event.reason for event in events if isinstance(event, Finished)] == ["stop"]
+    assert any(isinstance(event, UsageReport) and event.usage.completion for event in events)
+
+
+@EITHER
+async def test_a_tool_is_called_and_its_result_understood_with_its_signature(account, google, kind):
+    ada = account(kind)
+    asked = [{"role": "user", "content": 'call weather {"at": "Ulm"}'}]
+    [call] = [event for event in await ada.ask(asked, tools=[WEATHER]) if isinstance(event, ToolCallDelta)]
+    assert (call.name, json.loads(call.arguments)) == ("weather", {"at": "Ulm"})
+    assert call.signature
+    made = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": call.arguments}}
+    made["extra_content"] = {"google": {"thought_signature": call.signature}}
+    result = {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
+    answer = await ada.ask([*asked, {"role": "assistant", "tool_calls": [made]}, result], tools=[WEATHER])
+    assert text_of(answer)
+    assert not google.log[-1].broken_rule
+
+
+@EITHER
+async def test_an_image_goes_in(account, google, kind):
+    parts = [{"type": "text", "text": "what"}, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}]
+    assert text_of(await account(kind).ask([{"role": "user", "content": parts}]))
+    assert PIXEL in google.log[-1].raw.decode()
+
+
+async def test_code_assist_is_asked_in_its_envelope(account, google):
+    await account("code_assist").ask(HI)
+    call = google.log[-1]
+    assert (call.surface, call.account, call.model) == ("code_assist", ADA, FLASH)
+    assert call.body["project"] == "ada-project"
+    assert "x-goog-user-project" not in call.headers
+
+
+async def test_the_gemini_api_is_asked_in_the_name_of_the_accounts_project(account, google):
+    await account("oauth").ask(HI)
+    call = google.log[-1]
+    assert (call.surface, call.account) == ("gemini", ADA)
+    assert call.headers["x-goog-user-project"] == "ada-project"
+    assert "x-goog-api-key" not in call.headers
+
+
+@EITHER
+async def test_a_token_that_has_ended_is_renewed_once_and_the_answer_comes(account, google, kind):
+    ada = account(kind)
+    await ada.ask(HI)
+    google.expire_access(ADA)
+    assert text_of(await ada.ask(HI))
+    assert len(ada.logins.given) == 2
+
+
+@EITHER
+async def test_without_a_project_nothing_is_sent(account, google, kind):
+    refusal = await account(kind, project="").refused()
+    assert refusal.outcome is Outcome.PROJECT_MISSING
+    assert not google.log.generation()
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        ("rate_limit_exceeded", Outcome.MINUTE_QUOTA),
+        ("quota_exhausted", Outcome.DAY_QUOTA),
+        ("capacity_exhausted", Outcome.UPSTREAM_FAILED),
+        ("unsupported_client", Outcome.UNSUPPORTED_CLIENT),
+        ("no_licence", Outcome.NOT_PERMITTED),
+        ("validation_required", Outcome.VALIDATION_REQUIRED),
+        ("tos_violation", Outcome.SUSPENDED),
+        ("service_disabled", Outcome.API_DISABLED),
+        ("model_not_found", Outcome.MODEL_ABSENT),
+    ],
+)
+async def test_code_assists_refusals_mean_what_they_say(account, google, error, outcome):
+    ada = account("code_assist")
+    google.script(error=error, account=ADA)
+    refusal = await ada.refused()
+    assert refusal.outcome is outcome
+    assert refusal.project == "", "Code Assist counts by account, whatever project a refusal names"
+    assert ada.logins.given[0] not in refusal.message
+
+
+async def test_an_error_inside_the_stream_is_read_through_the_envelope(account, google):
+    google.script(text="a b", ends="error", error="capacity_exhausted", after=0)
+    assert (await account("code_assist").refused()).outcome is Outcome.UPSTREAM_FAILED

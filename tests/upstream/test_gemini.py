@@ -1,0 +1,95 @@
+"""Which kinds of credential can serve what is asked, and which way each of them opens."""
+
+import pytest
+
+from credentials.roster import Roster
+from openai_api.errors import InvalidRequest, NoCredential
+from openai_api.shortage import nothing_free
+from openai_api.translation.cli_prompt import CliPrompt
+from openai_api.translation.conversation import Conversation, Notice, Text, Tool, Turn
+from openai_api.upstream.gemini import Gemini
+from openai_api.upstream.gemini_cli import NOT_INSTALLED
+from tests.credentials.pools import FLASH, NOON, key, pool_of
+
+
+class Way:
+    """One way to Gemini; `installed` matters to the CLI only."""
+
+    def __init__(self, *, installed: bool = True) -> None:
+        self.installed = installed
+        self.asked: list[str] = []
+
+    def ask(self, prepared, entry, **given):
+        self.asked.append(entry.kind)
+
+
+def asked(**more) -> Conversation:
+    return Conversation(FLASH, (Turn("user", (Text("hi"),)),), **more)
+
+
+def prepared(*kinds: str, installed: bool = True, **more):
+    roster = Roster(entries=tuple(key(number, kind=kind) for number, kind in enumerate(kinds)))
+    return Gemini(Way(), Way(), Way(installed=installed)).prepare(asked(**more), roster)
+
+
+EVERY = ("api_key", "oauth", "code_assist", "gemini_cli")
+
+
+def test_plain_text_may_go_to_every_kind():
+    made = prepared(*EVERY)
+    assert made.kinds == frozenset(EVERY)
+    assert made.unfit == ()
+    assert isinstance(made.prompt, CliPrompt)
+
+
+def test_where_there_are_keys_only_nothing_is_prepared_for_others():
+    made = prepared("api_key")
+    assert (made.kinds, made.prompt) == (frozenset({"api_key", "oauth"}), None)
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [({"cached_content": "cachedContents/1"}, "cached_content"), ({"service_tier": "flex"}, "service_tier")],
+)
+def test_what_code_assist_has_no_word_for_goes_to_the_gemini_api(more, field):
+    made = prepared("api_key", "code_assist", **more)
+    assert made.kinds == {"api_key", "oauth"}
+    assert [notice.field for notice in made.unfit] == [field]
+
+
+def test_tools_do_not_go_to_the_cli():
+    made = prepared("code_assist", "gemini_cli", tools=(Tool("look_up"),))
+    assert made.kinds == {"api_key", "oauth", "code_assist"}
+    assert [notice.field for notice in made.unfit] == ["tools"]
+
+
+def test_without_the_cli_its_credentials_are_out():
+    made = prepared("gemini_cli", installed=False)
+    assert made.kinds == {"api_key", "oauth"}
+    assert made.unfit == (Notice("", NOT_INSTALLED),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "way"), [("api_key", 0), ("oauth", 0), ("code_assist", 1), ("gemini_cli", 2)], ids=lambda value: str(value)
+)
+def test_each_kind_goes_its_way(kind, way):
+    ways = [Way(), Way(), Way()]
+    Gemini(*ways).ask(None, key(1, kind=kind), new_call_id=str, seconds=1)
+    assert [len(each.asked) for each in ways] == [int(number == way) for number in range(3)]
+
+
+def refused(*unfit: Notice):
+    return nothing_free(pool_of(key(1, kind="gemini_cli")), FLASH, kinds=frozenset({"api_key"}), at=NOON, unfit=unfit)
+
+
+def test_what_no_credential_can_do_is_refused_by_name():
+    error = refused(Notice("tools", "the Gemini CLI takes none"))
+    assert isinstance(error, InvalidRequest)
+    assert (error.status, error.param) == (400, "tools")
+    assert "the Gemini CLI takes none" in str(error)
+
+
+def test_a_cli_that_is_not_there_is_no_fault_of_the_request():
+    error = refused(Notice("", NOT_INSTALLED))
+    assert isinstance(error, NoCredential)
+    assert NOT_INSTALLED in str(error)
