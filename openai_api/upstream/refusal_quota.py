@@ -4,6 +4,8 @@ Source: wire reference, sections 4.6 and 6.3. Google's own names (`quotaId`, met
 """
 
 import re
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 from credentials.health import DAY
@@ -65,6 +67,8 @@ def is_minute_quota(said: Said) -> bool:
 def delay(said: Said) -> float | None:
     """After how many seconds Google says to come back."""
     reset = seconds(said.metadata("quotaResetDelay"))
+    if reset is None:
+        reset = _seconds_until(said.metadata("quotaResetTimeStamp"))
     if reset is not None:
         return reset
     if said.retry_delay is not None:
@@ -106,12 +110,14 @@ def limit_of(said: Said) -> int | None:
 
 def project_of(said: Said) -> str:
     """The Google project that the quota of an API key belongs to, where it is named."""
+    if said.is_of_code_assist:
+        return ""
     for info in said.infos:
         named = _PROJECT.fullmatch(info.metadata.get("consumer", ""))
         # What Code Assist names is often the project of the OAuth client, which all logins share.
         if named and info.metadata.get("service", _GEMINI_API) == _GEMINI_API:
             return "" if info.reason in _NOT_ITS_OWN else named.group(1)
-    if said.is_of_code_assist or said.status not in (403, 429):
+    if said.status not in (403, 429):
         return ""
     named = _UNUSED_IN.search(said.text) or _CONSUMER.search(_about_quota(said))
     return named.group(1) if named else ""
@@ -133,6 +139,16 @@ def _stated_limits(said: Said) -> dict[str, int]:
     for metric, limit in _EXCEEDED.findall(_about_quota(said)):
         stated[metric] = min(int(limit), stated.get(metric, int(limit)))
     return stated
+
+
+def _seconds_until(moment: str) -> float | None:
+    """Of a moment such as 2026-11-22T08:00:00Z, which is past if this is negative: then it says nothing any more."""
+    try:
+        until = datetime.fromisoformat(moment)
+    except ValueError:
+        return None
+    left = (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - time.time()
+    return left if left > 0 else None
 
 
 def _number(value: Any) -> int | None:

@@ -32,6 +32,10 @@ class Refusal(Struct, frozen=True):
     """The body, redacted and shortened, where nobody knows what it means."""
     quoted: str = ""
     """The model's own words about its failure. They may repeat the conversation, so nobody but the caller may see them."""
+    reasons: frozenset[str] = frozenset()
+    """Google's own words for it, such as SECURITY_POLICY_VIOLATED."""
+    link: str = ""
+    """The page where a person can put it right; the message has it too."""
 
     @property
     def for_caller(self) -> str:
@@ -39,21 +43,31 @@ class Refusal(Struct, frozen=True):
 
     def concealing(self, secret: str) -> "Refusal":
         """The same without this very secret: Google echoes keys in some refusals, and not every key has a known shape."""
+        if not secret:
+            return self
         return replace(self, message=conceal(self.message, secret), unknown=conceal(self.unknown, secret))
 
 
-def read_refusal(status: int, body: bytes) -> Refusal:
-    """`status` is the answer's; an error inside a 200 brings its own. Never raises."""
+def read_refusal(status: int, body: bytes, *, of_code_assist: bool = False) -> Refusal:
+    """`status` is the answer's; an error inside a 200 brings its own. Never raises.
+
+    `of_code_assist`: it came from there, as those can tell who asked; of the bodies only some do.
+    """
     said = read_body(status, body)
+    if of_code_assist:
+        said = replace(said, is_of_code_assist=True)
     outcome, code = classify(said)
+    link = next((link for link in _remedies(said, outcome) if link.startswith("https://")), "")
     return Refusal(
         outcome=outcome,
         status=said.status,
-        message=_message(said, outcome),
+        message=_message(said, outcome, link),
         retry_after=_retry_after(said, outcome),
         quota=quota_of(said),
         quota_value=limit_of(said),
         project=project_of(said),
+        reasons=said.reasons,
+        link=link,
         code=code,
         unknown=body_for_people(body) if outcome is Outcome.UNEXPLAINED else "",
     )
@@ -65,12 +79,11 @@ def _retry_after(said: Said, outcome: Outcome) -> float | None:
     return day_rest(said) if outcome is Outcome.DAY_QUOTA else short_rest(said)
 
 
-def _message(said: Said, outcome: Outcome) -> str:
-    """With the page where a person can put it right, which Google names beside its sentence."""
-    link = next((link for link in _remedies(said, outcome) if link.startswith("https://")), "")
-    if not link or link in said.message:
-        return said.message
-    return plain(f"{said.message} {link}", LONGEST_MESSAGE)
+def _message(said: Said, outcome: Outcome, link: str) -> str:
+    """With the page where a person can put it right, and the API that is meant, which Google names beside its sentence."""
+    api = said.metadata("serviceTitle") or said.metadata("service") if outcome is Outcome.API_DISABLED else ""
+    added = [text for text in (api, link) if text and text not in said.message]
+    return plain(" ".join((said.message, *added)), LONGEST_MESSAGE) if added else said.message
 
 
 def _remedies(said: Said, outcome: Outcome) -> tuple[str, ...]:
@@ -79,5 +92,7 @@ def _remedies(said: Said, outcome: Outcome) -> tuple[str, ...]:
             return (*said.links[:1], said.metadata("validation_link"), said.metadata("validation_url"))
         case Outcome.SUSPENDED:
             return (said.metadata("appeal_url"),)
+        case Outcome.API_DISABLED:
+            return (said.metadata("activationUrl"), *said.links[:1])
         case _:
             return ()

@@ -1,10 +1,12 @@
 """What else a refusal says: when to come back, which quota and whose, in which words, and what is kept of it."""
 
 import json
+from datetime import datetime
 
 import pytest
 
 from credentials.health import Outcome
+from openai_api.upstream import refusal_quota
 from openai_api.upstream.refusals import Refusal, read_refusal
 from tests.wire.refusals import (
     CODE_ASSIST,
@@ -58,12 +60,40 @@ VERIFY = "https://accounts.google.com/signin/continue?sarp=1&plt=abc"
         (429, capacity_used_up("539.47ms", reason="RATE_LIMIT_EXCEEDED"), 0.53947),
         (429, capacity_used_up("19h14m47s", retry_delay="1s"), 69_287.0),
         (429, capacity_used_up("400h"), 7 * 86_400.0),
-        (429, capacity_used_up("soon"), None),
     ],
 )
 def test_when_to_come_back(status, body, seconds):
     named = read_refusal(status, body).retry_after
     assert named == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("now", "seconds"),
+    [
+        ("2026-11-21T20:00:00+00:00", 69_287.0),
+        ("2026-11-22T15:14:46+00:00", 60.0),
+        ("2026-11-22T15:14:48+00:00", None),
+        ("2026-01-01T00:00:00+00:00", 7 * 86_400.0),
+    ],
+)
+def test_a_day_quota_may_name_the_moment_instead_of_the_delay(monkeypatch, now, seconds):
+    monkeypatch.setattr(refusal_quota.time, "time", datetime.fromisoformat(now).timestamp)
+    refusal = read_refusal(429, capacity_used_up("soon"))
+    assert (refusal.outcome, refusal.retry_after) == (Outcome.DAY_QUOTA, seconds)
+
+
+@pytest.mark.parametrize("moment", ["", "tomorrow", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00Z", "9" * 5_000])
+def test_a_moment_that_cannot_be_read_says_nothing(moment):
+    detail = info("QUOTA_EXHAUSTED", domain=CODE_ASSIST, quotaResetTimeStamp=moment)
+    assert read_refusal(429, code_assist_error(429, "Used up.", detail)).retry_after is None
+
+
+def test_the_same_words_mean_more_where_they_are_known_to_be_code_assists():
+    """Only those who stream are told the reasons of old, by which its bodies are recognised."""
+    denied, lost = error(403, "The caller does not have permission"), error(404, "Requested entity was not found.")
+    assert read_refusal(403, denied).outcome is Outcome.UNEXPLAINED
+    assert read_refusal(403, denied, of_code_assist=True).outcome is Outcome.NOT_PERMITTED
+    assert read_refusal(404, lost, of_code_assist=True).outcome is Outcome.MODEL_ABSENT
 
 
 @pytest.mark.parametrize(
@@ -249,6 +279,29 @@ def test_the_page_that_verifies_an_account_is_told_once():
     assert refusal.message == f"To continue, verify your account at {VERIFY} Learn more"
 
 
+ENABLE = "https://console.developers.google.com/apis/api/cloudaicompanion.googleapis.com/overview?project=my-proj"
+COMPANION = {"service": "cloudaicompanion.googleapis.com", "consumer": "projects/my-proj"}
+
+
+@pytest.mark.parametrize(
+    ("said", "details", "told"),
+    [
+        (
+            "Gemini for Google Cloud API has not been used in project my-proj before.",
+            COMPANION | {"serviceTitle": "Gemini for Google Cloud API", "activationUrl": ENABLE},
+            f"Gemini for Google Cloud API has not been used in project my-proj before. {ENABLE}",
+        ),
+        ("Not enabled.", COMPANION | {"activationUrl": ENABLE}, f"Not enabled. cloudaicompanion.googleapis.com {ENABLE}"),
+        ("Not enabled.", COMPANION, "Not enabled. cloudaicompanion.googleapis.com"),
+        (f"Enable it by visiting {ENABLE}", COMPANION | {"activationUrl": ENABLE}, f"Enable it by visiting {ENABLE}"),
+    ],
+)
+def test_the_api_to_enable_and_its_page_are_told(said, details, told):
+    refusal = read_refusal(403, code_assist_error(403, said, info("SERVICE_DISABLED", **details)))
+    assert (refusal.outcome, refusal.message, refusal.link) == (Outcome.API_DISABLED, told, details.get("activationUrl", ""))
+    assert refusal.project == ""
+
+
 def test_the_page_of_appeal_is_told():
     reason = info("TOS_VIOLATION", domain=CODE_ASSIST, appeal_url="https://forms.gle/x")
     assert read_refusal(403, error(403, "Disabled.", reason)).message == "Disabled. https://forms.gle/x"
@@ -297,6 +350,11 @@ def test_a_key_of_no_known_shape_is_concealed_by_whoever_knows_it_even_where_the
         refusal = read_refusal(403, b"x" * padding + b" my-very-own-secret-key-1234567890 and more")
         kept = refusal.concealing("my-very-own-secret-key-1234567890")
         assert "own-secret" not in f"{kept.message}{kept.unknown}"
+
+
+def test_a_refusal_without_a_secret_to_conceal_stays_as_it_is():
+    refusal = Refusal(Outcome.LOGIN_ENDED, 401, "The login has ended.")
+    assert refusal.concealing("") == refusal
 
 
 def test_concealing_changes_the_texts_and_nothing_else():
