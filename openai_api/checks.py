@@ -1,27 +1,27 @@
 """Finds out whether credentials are alive, and which models they serve.
 
-The first question is free: the list of models. It does not tell whether they may be used, so a credential that is believed
-dead, and any other where somebody wants to know, is asked for one token as well.
+The first question is free: the list of models, or for Code Assist what is left of each model's quota. It does not tell whether
+they may be used, so a credential that is believed dead, and any other where somebody wants to know, is asked for one token too.
 """
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import httpx
-from django.db import IntegrityError
+from django.db import IntegrityError, connections
 from django.utils.timezone import now
 from msgspec import Struct
 
 from credentials import store
-from credentials.health import Outcome, State
+from credentials.health import Outcome
 from credentials.learning import Learned, Unknown
-from credentials.listing import ListedModel, store_listing
+from credentials.listing import store_listing
 from credentials.models import Credential
 from credentials.runs import Verdict, verdict_of
-from openai_api.upstream.base import UpstreamRefused
+from openai_api.account_records import keep_account
+from openai_api.questions import Findings, Question, ask
 from openai_api.upstream.blocking import http_client
-from openai_api.upstream.model_list import list_models
-from openai_api.upstream.probe import Probe, probe
+from openai_api.upstream.probe import Probe
 from openai_api.upstream.refusals import Refusal
 
 _AT_ONCE = 8
@@ -37,15 +37,8 @@ class Check(Struct, frozen=True):
     detail: str = ""
     models: int = 0
     asked: str = ""
-
-
-class _Findings(Struct, frozen=True):
-    """What Google said: its refusal to list models, or the list and what came of asking for a token."""
-
-    listed: list[ListedModel] = []
-    refusal: Refusal | None = None
-    probes: list[Probe] | None = None
-    """None: no token was to be asked for."""
+    link: str = ""
+    """The page of Google's where a person can put it right."""
 
 
 def check_credentials(credentials: Iterable[Credential], *, generates: bool = False) -> Iterator[Check]:
@@ -54,11 +47,12 @@ def check_credentials(credentials: Iterable[Credential], *, generates: bool = Fa
     One that has been deleted meanwhile is left out.
     """
     credentials = list(credentials)
+    question = Question(generates=generates)
     with http_client() as client, ThreadPoolExecutor(_AT_ONCE) as threads:
         for start in range(0, len(credentials), _SLICE):
-            # Threads only talk to Google: the database is written here, by one at a time.
+            # Threads only talk to Google, and keep access tokens: what was found is written here, by one at a time.
             asked = {
-                threads.submit(_ask, client, credential, generates=generates): credential
+                threads.submit(_ask, client, credential, question): credential
                 for credential in credentials[start : start + _SLICE]
             }
             for answer in as_completed(asked):
@@ -66,60 +60,75 @@ def check_credentials(credentials: Iterable[Credential], *, generates: bool = Fa
                     yield check
 
 
-def _ask(client: httpx.Client, credential: Credential, *, generates: bool) -> _Findings:
+def check_one(credential: Credential, question: Question) -> Check | None:
+    """Check one credential at once; None if it has been deleted meanwhile."""
+    with http_client() as client:
+        return _write_down(credential, ask(client, credential, question))
+
+
+def _ask(client: httpx.Client, credential: Credential, question: Question) -> Findings:
     try:
-        listed = list_models(client, credential.secret)
-    except UpstreamRefused as refused:
-        return _Findings(refusal=refused.refusal)
-    if not generates and credential.state != State.INVALID:
-        return _Findings(listed)
-    return _Findings(listed, probes=probe(client, credential.secret, listed))
+        return ask(client, credential, question)
+    finally:
+        connections.close_all()  # Of this thread: whoever reads an access token has opened one.
 
 
-def _write_down(credential: Credential, found: _Findings) -> Check | None:
+def _write_down(credential: Credential, found: Findings) -> Check | None:
+    if found.account is not None:
+        keep_account(credential, found.account, found.quota)
     if found.refusal is not None:
         _write_refusal(credential, found.refusal)
-        return Check(credential, found.refusal.outcome, found.refusal.message)
-    at = now()
+        return Check(credential, found.refusal.outcome, found.refusal.message, link=found.refusal.link)
+    at, models = now(), len(found.listed or ())
     try:
-        store_listing(credential.pk, found.listed, at=at)
+        if found.listed is not None:
+            store_listing(credential.pk, found.listed, at=at)
     except IntegrityError:
         return None
     if found.probes is None:
         # Not enough to revive anything: a request may have found out in this very moment that the list is all it gives.
         Credential.objects.filter(pk=credential.pk).update(checked_at=at)
-        return Check(credential, Outcome.SERVED, models=len(found.listed))
+        return Check(credential, Outcome.SERVED, models=models)
     *others, last = found.probes or [Probe("")]
     for tried in others:
         if tried.refusal is not None:
             _write_refusal(credential, tried.refusal, tried.model)
-    outcome, detail = _write_probe(credential, last)
-    return Check(credential, outcome, detail, models=len(found.listed), asked=last.model)
+    outcome = _write_probe(credential, last)
+    said = last.refusal or _NOTHING_SAID
+    return Check(credential, outcome, said.message, models=models, asked=last.model, link=said.link)
 
 
-def _write_probe(credential: Credential, tried: Probe) -> tuple[Outcome, str]:
-    """Write down what the last probe says about the credential; returns that, and Google's words."""
+_NOTHING_SAID = Refusal(outcome=Outcome.SERVED, status=200, message="")
+
+
+def _write_probe(credential: Credential, tried: Probe) -> Outcome:
+    """Write down what the last probe says about the credential; returns that."""
     refusal = tried.refusal
     if refusal is None:
         store.record_check(credential.pk, Outcome.SERVED)
         if tried.model:
             Credential.objects.filter(pk=credential.pk).update(failures=0)
-        return Outcome.SERVED, ""
-    if _is_half_alive(refusal):
+        return Outcome.SERVED
+    if _is_half_alive(credential, refusal):
         _learn(credential, refusal, tried.model)
         store.record_check(credential.pk, Outcome.HALF_ALIVE, detail=refusal.message)
-        return Outcome.HALF_ALIVE, refusal.message
+        return Outcome.HALF_ALIVE
     if verdict_of(refusal.outcome) is Verdict.ALIVE:
         store.record_check(credential.pk, Outcome.SERVED)
     _write_refusal(credential, refusal, tried.model)
-    return refusal.outcome, refusal.message
+    return refusal.outcome
 
 
 _NOT_ITS_FAULT = frozenset({Outcome.MODEL_ABSENT, Outcome.REQUEST_REFUSED, Outcome.GATEWAY_REFUSED})
 
 
-def _is_half_alive(refusal: Refusal) -> bool:
-    """Whether a refusal to generate, after a listing that worked, tells that the key may only look."""
+def _is_half_alive(credential: Credential, refusal: Refusal) -> bool:
+    """Whether a refusal to generate, after a listing that worked, tells that the key may only look.
+
+    Of an account Google says more exactly what is wrong: it is to be verified, say, or its licence has ended.
+    """
+    if credential.email and verdict_of(refusal.outcome) is Verdict.DEAD:
+        return False
     forbidden = refusal.status in (401, 403) and refusal.outcome not in _NOT_ITS_FAULT
     return forbidden or verdict_of(refusal.outcome) in (Verdict.DEAD, Verdict.HALF_ALIVE)
 
@@ -132,7 +141,7 @@ def _write_refusal(credential: Credential, refusal: Refusal, model: str = "") ->
 def _learn(credential: Credential, refusal: Refusal, model: str) -> None:
     """What a refusal says beside the credential's health."""
     learned = Learned()
-    if refusal.project:
+    if refusal.project and not credential.email:  # Of an account it is known, or there is none: Google names the client's.
         learned.projects[credential.pk] = refusal.project
     if refusal.unknown:
         learned.keep_unknown(Unknown(credential.pk, model, refusal.status, refusal.unknown, now().timestamp()))

@@ -13,17 +13,19 @@ from django.utils.timezone import now
 
 from credentials import runs
 from credentials.health import State
-from credentials.models import Credential
+from credentials.models import Credential, Use
 from openai_api.checks import check_credentials
 from openai_api.models import ThoughtSignature, UsageRecord
 
 LISTING_LASTS = timedelta(hours=6)
+QUOTA_LASTS = timedelta(minutes=15)
+"""What Code Assist says is left of an account's quota changes with every request, and asking is free."""
 _AT_ONCE = 500
 """Checks started in one round: a pool of ten thousand new keys is listed over some rounds, the longest unchecked first."""
 _ROUND = 60.0
 """Seconds after which a check of the schedule that no worker took is dropped; the next round asks again."""
 _BATCH = 20
-"""Checks in one task. They go on side by side, so one that hangs delays none of the others, and its task a minute at most."""
+"""Checks in one task. They go on side by side, so one that hangs delays none of the others, and its task some minutes at most."""
 _PROMPT = {"socket_timeout": 1, "socket_connect_timeout": 1, "max_retries": 0}
 """Who asks for a check waits no longer for a Redis that is frozen. Only they: a worker has to be patient, since an
 acknowledgement that it gave up would be counted as outstanding for ever, and soon it would take no more tasks."""
@@ -33,7 +35,9 @@ _LAST, _FIRST = 9, 0
 
 @shared_task
 def refresh_model_lists() -> None:
-    _check_due(Credential.objects.due_for_listing(at=now(), every=LISTING_LASTS))
+    at = now()
+    accounts = Credential.objects.filter(use=Use.CODE_ASSIST).due_for_listing(at=at, every=QUOTA_LASTS)
+    _check_due(Credential.objects.due_for_listing(at=at, every=LISTING_LASTS) | accounts)
 
 
 @shared_task

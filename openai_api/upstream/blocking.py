@@ -1,6 +1,7 @@
-"""One blocking call to Google, for what is rare: listings and checks. Requests have a client of their own (`http.py`)."""
+"""One blocking call to Google, for what is rare: checks and set-ups. Requests have a client of their own (`http.py`)."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -18,24 +19,35 @@ def http_client() -> httpx.Client:
     return httpx.Client(base_url=settings.GOOGLE_GEMINI_BASE_URL, timeout=httpx.Timeout(10.0), follow_redirects=False)
 
 
-def fetch(client: httpx.Client, method: str, path: str, *, secret: str, deadline: float, **given: Any) -> bytes:
-    """The body of a 200, read by `deadline` (of `time.monotonic`) or not at all; `given` as for httpx. Raises UpstreamRefused."""
-    # As bytes: what somebody took for a key may be any text, and it is for Google to say that it is none.
-    headers = {b"x-goog-api-key": secret.encode(), b"Content-Type": b"application/json"}
+def fetch(
+    client: httpx.Client,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[bytes, bytes],
+    secret: str,
+    deadline: float,
+    of_code_assist: bool = False,
+    **given: Any,
+) -> bytes:
+    """The body of a 200, read by `deadline` (of `time.monotonic`) or not at all; `given` as for httpx. Raises UpstreamRefused.
+
+    `secret` is what `headers` prove who asks with: no refusal repeats it.
+    """
     try:
-        with client.stream(method, path, headers=headers, **given) as response:
+        with client.stream(method, url, headers={**headers, b"Content-Type": b"application/json"}, **given) as response:
             body = _read_bounded(response, deadline)
     except httpx.TimeoutException as error:
         raise failed("Google did not answer in time.", status=504) from error
     except (httpx.TransportError, httpx.DecodingError) as error:
         raise failed(f"Google could not be reached: {type(error).__name__}.") from error
     if response.status_code != 200:
-        raise UpstreamRefused(read_refusal(response.status_code, body).concealing(secret))
+        raise UpstreamRefused(read_refusal(response.status_code, body, of_code_assist=of_code_assist).concealing(secret))
     return body
 
 
 def failed(message: str, *, status: int = 502) -> UpstreamRefused:
-    """What says nothing about the key: Google, or the way to it, is at fault."""
+    """What says nothing about the credential: Google, or the way to it, is at fault."""
     return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=status, message=message))
 
 

@@ -1,13 +1,13 @@
-"""Asks Google which models a key may see: free of charge, and so the first question of every check."""
+"""Asks the Gemini API which models a credential may see: free of charge, and so the first question of every check."""
 
 import time
 
-import httpx
 import msgspec
 from msgspec import Struct
 
 from credentials.listing import ListedModel
-from openai_api.upstream.blocking import failed, fetch
+from openai_api.upstream.blocking import failed
+from openai_api.upstream.sessions import Session
 
 _SECONDS = 30.0
 """For one whole listing, however slowly it trickles in."""
@@ -31,13 +31,13 @@ class _Page(Struct, rename="camel"):
 _read_page = msgspec.json.Decoder(_Page, strict=False).decode
 
 
-def list_models(client: httpx.Client, secret: str) -> list[ListedModel]:
-    """Every model that the key's listing names. Raises UpstreamRefused."""
+def list_models(session: Session) -> list[ListedModel]:
+    """Every model that the credential's listing names. Raises UpstreamRefused."""
     listed: list[ListedModel] = []
     deadline = time.monotonic() + _SECONDS
     page_token = ""
     for _ in range(_MOST_PAGES):
-        page = _get_page(client, secret, page_token, deadline)
+        page = _get_page(session, page_token, deadline)
         listed += map(_listed, page.models)
         page_token = page.next_page_token
         if not page_token:
@@ -45,9 +45,9 @@ def list_models(client: httpx.Client, secret: str) -> list[ListedModel]:
     return listed
 
 
-def _get_page(client: httpx.Client, secret: str, page_token: str, deadline: float) -> _Page:
+def _get_page(session: Session, page_token: str, deadline: float) -> _Page:
     query = {"pageSize": _PAGE_SIZE} | ({"pageToken": page_token} if page_token else {})
-    body = fetch(client, "GET", "/v1beta/models", secret=secret, deadline=deadline, params=query)
+    body = session.fetch("GET", "/v1beta/models", deadline=deadline, params=query)
     try:
         return _read_page(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -1,11 +1,10 @@
-"""Asks for one token: only that tells whether a key may use the models that it lists. As cheap as such a question can be."""
+"""Asks for one token: only that tells whether a credential may use the models it lists. As cheap as such a question can be."""
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import httpx
 import msgspec
 from msgspec import Struct
 
@@ -15,17 +14,22 @@ from openai_api.translation.conversation import Conversation, Sampling, Text, Th
 from openai_api.translation.gemini.capabilities import capabilities_of
 from openai_api.translation.gemini.request import write_request
 from openai_api.upstream.base import UpstreamRefused
-from openai_api.upstream.blocking import failed, fetch
+from openai_api.upstream.blocking import failed
 from openai_api.upstream.refusals import Refusal, read_refusal
+from openai_api.upstream.sessions import Session
 
 _SECONDS = 30.0
-"""For all that is asked of one key."""
+"""For all that is asked of one credential."""
 _MOST_MODELS = 3
 _OF_THE_MODEL = frozenset({Outcome.MODEL_ABSENT, Outcome.REQUEST_REFUSED})
-"""What says nothing about the key: another model may."""
+"""What says nothing about the credential: another model may."""
 
 _BY_PRICE = [re.compile(pattern) for pattern in (r"gemini-.*flash-lite", r"gemini-.*flash", r"gemma-", r"gemini-")]
 _VERSION = re.compile(r"gem(?:ini|ma)-(\d+(?:\.\d+)?)")
+
+
+Generate = Callable[[Session, str, bytes, float], bytes]
+"""(session, model, Gemini's body, deadline) -> the body of Gemini's answer. Raises UpstreamRefused."""
 
 
 class Probe(Struct, frozen=True):
@@ -44,12 +48,16 @@ class _Answer(Struct, rename="camel"):
 _read_answer = msgspec.json.Decoder(_Answer).decode
 
 
-def probe(client: httpx.Client, secret: str, listed: Iterable[ListedModel]) -> list[Probe]:
-    """Ask the cheapest models in turn until one tells about the key: the last of the probes. Empty: it lists none for text."""
+def by_gemini_api(session: Session, model: str, body: bytes, deadline: float) -> bytes:
+    return session.fetch("POST", f"/v1beta/models/{model}:generateContent", deadline=deadline, content=body)
+
+
+def probe(session: Session, listed: Iterable[ListedModel], generate: Generate = by_gemini_api) -> list[Probe]:
+    """Ask the cheapest models in turn until one tells about the credential: the last of the probes. Empty: none is for text."""
     deadline = time.monotonic() + _SECONDS
     probes: list[Probe] = []
     for model in cheapest_first(listed)[:_MOST_MODELS]:
-        probes.append(_ask(client, secret, model, deadline))
+        probes.append(_ask(session, model, generate, deadline))
         refusal = probes[-1].refusal
         if refusal is None or refusal.outcome not in _OF_THE_MODEL:
             break
@@ -76,13 +84,11 @@ def _price(name: str) -> int:
     return next((place for place, pattern in enumerate(_BY_PRICE) if pattern.match(name)), len(_BY_PRICE))
 
 
-def _ask(client: httpx.Client, secret: str, model: str, deadline: float) -> Probe:
+def _ask(session: Session, model: str, generate: Generate, deadline: float) -> Probe:
     try:
-        path = f"/v1beta/models/{model}:generateContent"
-        body = fetch(client, "POST", path, secret=secret, deadline=deadline, content=_question(model))
-        _expect_answer(body, secret)
+        _expect_answer(generate(session, model, _question(model), deadline))
     except UpstreamRefused as refused:
-        return Probe(model, refused.refusal)
+        return Probe(model, refused.refusal.concealing(session.secret))
     return Probe(model)
 
 
@@ -96,13 +102,13 @@ def _question(model: str) -> bytes:
     return write_request(asked).body
 
 
-def _expect_answer(body: bytes, secret: str) -> None:
+def _expect_answer(body: bytes) -> None:
     """Raises UpstreamRefused for what is none. That one token of thought leaves nothing to say is fine."""
     try:
         answer = _read_answer(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise failed("The answer is not one of Gemini's.") from error
     if answer.error is not None:
-        raise UpstreamRefused(read_refusal(200, body).concealing(secret))
+        raise UpstreamRefused(read_refusal(200, body))
     if answer.candidates is None and answer.prompt_feedback is None:
         raise failed("The answer is empty.")

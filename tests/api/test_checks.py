@@ -30,6 +30,7 @@ from openai_api.upstream import blocking, model_list
 from openai_api.upstream.base import UpstreamRefused
 from openai_api.upstream.blocking import http_client
 from openai_api.upstream.probe import cheapest_first, probe
+from openai_api.upstream.sessions import KeySession
 from tests.google.models import MODELS
 
 GOOD, OTHER, CANARY = "test-key-1", "test-key-2", "AQ.CANARY-0123456789-abcdef"
@@ -50,7 +51,7 @@ class TestListing:
     def test_every_page_is_asked_for_with_the_key_in_the_header_alone(self, at_google, monkeypatch):
         monkeypatch.setattr(model_list, "_PAGE_SIZE", "7")
         with http_client() as client:
-            listed = model_list.list_models(client, GOOD)
+            listed = model_list.list_models(KeySession(client, GOOD))
         calls = list(at_google.log)
         assert len(calls) > 1
         assert {(call.key, call.key_in) for call in calls} == {(GOOD, "header")}
@@ -100,7 +101,7 @@ class TestListing:
     def test_a_listing_that_never_ends_is_given_up(self):
         page = httpx.Response(200, json={"models": [{"name": "models/m"}], "nextPageToken": "again"})
         with httpx.Client(base_url="http://google", transport=httpx.MockTransport(lambda _: page)) as client:
-            assert len(model_list.list_models(client, GOOD)) == 20
+            assert len(model_list.list_models(KeySession(client, GOOD))) == 20
 
     def test_a_body_that_trickles_is_given_up_at_the_deadline(self, monkeypatch):
         moments = iter(range(0, 10_000, 10))
@@ -110,12 +111,12 @@ class TestListing:
             httpx.Client(base_url="http://google", transport=httpx.MockTransport(lambda _: trickle)) as client,
             pytest.raises(UpstreamRefused, match="in time"),
         ):
-            model_list.list_models(client, GOOD)
+            model_list.list_models(KeySession(client, GOOD))
 
 
 def refusal_of(secret: str) -> Outcome:
     with http_client() as client, pytest.raises(UpstreamRefused) as caught:
-        model_list.list_models(client, secret)
+        model_list.list_models(KeySession(client, secret))
     return caught.value.refusal.outcome
 
 
@@ -228,7 +229,7 @@ class TestOneToken:
     @pytest.mark.parametrize("model", [name for name, model in MODELS.items() if model.kind == "text"])
     def test_google_takes_the_question_for_every_model_that_writes_text(self, at_google, model):
         with http_client() as client:
-            [done] = probe(client, GOOD, [ListedModel(model, methods=("generateContent",))])
+            [done] = probe(KeySession(client, GOOD), [ListedModel(model, methods=("generateContent",))])
         assert (done.model, done.refusal) == (model, None)
         [call] = at_google.log.generation()
         assert (call.method, call.model, call.key_in) == ("generateContent", model, "header")
@@ -237,7 +238,7 @@ class TestOneToken:
     def test_thinking_is_as_low_as_the_model_allows(self, at_google):
         for model in ("gemini-3.5-flash-lite", "gemini-3.8-flash", "gemini-2.5-flash", "gemini-2.5-pro"):
             with http_client() as client:
-                probe(client, GOOD, [ListedModel(model, methods=("generateContent",))])
+                probe(KeySession(client, GOOD), [ListedModel(model, methods=("generateContent",))])
         assert [call.body["generationConfig"]["thinkingConfig"] for call in at_google.log.generation()] == [
             {"thinkingLevel": "MINIMAL"}, {"thinkingLevel": "LOW"}, {"thinkingBudget": 0}, {"thinkingBudget": 128}
         ]  # fmt: skip
