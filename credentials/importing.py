@@ -1,167 +1,69 @@
-"""Keys from pasted text and files: read whatever separators they come with, compare with the pool, take in what is new.
+"""What was found in text and files, compared with the pool; and what is new, taken in."""
 
-Google's keys have no fixed prefix, length or alphabet, so none is asked for. A key is taken to be 8 to 500 visible ASCII
-characters (it travels in an HTTP header); whether it works is for a check to find out.
-"""
-
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from django.db import transaction
-from msgspec import Struct
 
-from credentials.crypto import TOKEN_PREFIX, fingerprint, mask
+from credentials.accounts.comparing import Comparison
+from credentials.accounts.found import FoundLogin
+from credentials.accounts.intake import identify, save_logins
+from credentials.accounts.shapes import Found
+from credentials.crypto import fingerprint, mask
+from credentials.findings import Finding, Report, Verdict
+from credentials.keys import Candidate
 from credentials.models import ApiKey, Credential, Kind, PoolVersion, ProjectSource
 from credentials.signals import MOST_CHECKS, request_check
 
-_SHORTEST, _LONGEST = 8, 500
-_SEPARATORS = re.compile(r"""[\s,;|\[\]()<>"'`“”‘’\u200b\ufeff]+""")
-_COMMENT = re.compile(r"(^|\s)(#|//).*")
-_ASSIGNMENT = re.compile(
-    r"^\s*(export\s+)?"
-    r"([A-Za-z_]\w*\s*(=(?!\s*(=|$))|:\s)"  # A key may end in equals signs itself …
-    r"|[A-Z][A-Z0-9_]*\s*=\s*$)"  # … but NAME= is a variable without a value.
-)
 _AT_ONCE = 500  # SQLite takes a bounded number of parameters in one statement.
 
 
-class Candidate(Struct, frozen=True):
-    """Something that stood where a key was expected, and where that was: `line 3`, `item 2`."""
+def examine(found: Iterable[Found], *, use: str = "", ask_google: bool = False) -> Report:
+    """Say of each key and login whether it is new, updates an account, is there already, or is neither. Changes nothing.
 
-    secret: str
-    where: str
-    label: str = ""
-    project: str = ""
-    flaw: str = ""
-    """Why it cannot be a key; empty: it can."""
-
-
-class Verdict(StrEnum):
-    NEW = "new"
-    DUPLICATE = "duplicate"
-    MALFORMED = "malformed"
-
-
-class Finding(Struct, frozen=True):
-    verdict: Verdict
-    candidate: Candidate
-    note: str = ""
-
-    @property
-    def masked(self) -> str:
-        return mask(self.candidate.secret)
-
-
-class Report(Struct, frozen=True):
-    findings: tuple[Finding, ...]
-
-    def of(self, verdict: Verdict) -> list[Finding]:
-        return [finding for finding in self.findings if finding.verdict is verdict]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        return {verdict.value: len(self.of(verdict)) for verdict in Verdict}
-
-
-def read_keys(text: str) -> list[Candidate]:
-    """Read a JSON list (of keys, or of objects with `key` and perhaps `label` and `project`), or text.
-
-    In text, keys stand between any of white space, commas, semicolons, quotes and brackets; `NAME=` and `NAME:` before
-    them and comments (`#`, `//`) are passed over; a line may also be a JSON object.
+    `use` (a `Use`) is what logins are for; empty: what the tool that wrote each used it for. With `ask_google`, Google is
+    asked whose the logins are that do not say so, which `take_in` needs to know.
     """
-    stripped = text.strip().lstrip("\ufeff")
-    if not stripped.startswith(("[", "{")):
-        return list(_read_lines(text))
-    try:
-        document = json.loads(stripped)
-    except RecursionError:
-        return [Candidate("", "JSON", flaw="nested too deeply")]
-    except json.JSONDecodeError as error:
-        return _read_broken_json(stripped, error)
-    return [_read_item(item, f"item {number}") for number, item in enumerate(_items(document), 1)]
-
-
-def examine(candidates: Iterable[Candidate]) -> Report:
-    """Say of each candidate whether it is new, there already, or no key at all. Changes nothing."""
-    candidates = list(candidates)
-    known = _known({fingerprint(candidate.secret) for candidate in candidates if not candidate.flaw})
+    everything = identify(list(found), use=use) if ask_google else list(found)
+    logins = Comparison([item for item in everything if isinstance(item, FoundLogin)], use)
+    keys = [item for item in everything if isinstance(item, Candidate)]
+    known = _known({fingerprint(key.secret) for key in keys if not key.flaw})
     seen: dict[str, str] = {}
-    return Report(tuple(_judge(candidate, known, seen) for candidate in candidates))
+    return Report(tuple(logins.judge(x) if isinstance(x, FoundLogin) else _judge(x, known, seen) for x in everything))
 
 
-def take_in(report: Report, *, project: str = "", priority: int = 0, check: Callable[[list[int]], object] = request_check) -> int:
-    """Add the new keys of a report to the pool, and have `check` see to them; returns how many there are."""
-    new = [_api_key(finding.candidate, project, priority) for finding in report.of(Verdict.NEW)]
+def take_in(
+    report: Report,
+    *,
+    project: str = "",
+    priority: int = 0,
+    use: str = "",
+    terms_accepted_by: str = "",
+    check: Callable[[list[int]], object] = request_check,
+) -> int:
+    """Add what is new to the pool, replace the tokens of known accounts, and have `check` see to all of them; returns how many.
+
+    `project` is that of whatever names none. For Code Assist an account is enabled only where `terms_accepted_by` says who
+    has acknowledged Google's terms, or somebody has before; the others are stored disabled, and not checked.
+    """
+    marks = _add_keys(report, project, priority)
+    accounts = save_logins(report, use=use, project=project, priority=priority, terms_accepted_by=terms_accepted_by)
+    # Only now: a worker may be faster than a transaction, and would find nothing to check.
+    ids = list(ApiKey.objects.filter(fingerprint__in=marks[:MOST_CHECKS]).values_list("pk", flat=True))
+    if ids := ids + [account.pk for account in accounts if account.enabled]:
+        check(ids)
+    return len(marks) + len(accounts)
+
+
+def _add_keys(report: Report, project: str, priority: int) -> list[str]:
+    """Store the new keys; returns their fingerprints."""
+    candidates = [finding.candidate for finding in report.of(Verdict.NEW)]
+    new = [_api_key(candidate, project, priority) for candidate in candidates if isinstance(candidate, Candidate)]
     if new:
         with transaction.atomic():
             # Another process may be taking in the same keys: each is stored once all the same.
             ApiKey.objects.bulk_create(new, batch_size=_AT_ONCE, ignore_conflicts=True)
             PoolVersion.bump()
-        # Only now: a worker may be faster than a transaction, and would find no key to check.
-        marks = [key.fingerprint for key in new[:MOST_CHECKS]]
-        check(list(ApiKey.objects.filter(fingerprint__in=marks).values_list("pk", flat=True)))
-    return len(new)
-
-
-def _read_lines(text: str) -> Iterator[Candidate]:
-    for number, line in enumerate(text.splitlines(), 1):
-        where = f"line {number}"
-        if line.lstrip().startswith("{"):
-            yield _read_json_line(line, where)
-        else:
-            words = _SEPARATORS.split(_ASSIGNMENT.sub("", _COMMENT.sub("", line)))
-            yield from (candidate_of(word, where) for word in words if any(map(str.isalnum, word)))
-
-
-def _read_json_line(line: str, where: str) -> Candidate:
-    try:
-        return _read_item(json.loads(line.strip().rstrip(",")), where)
-    except (json.JSONDecodeError, RecursionError):
-        return Candidate("", where, flaw="not valid JSON")
-
-
-def _read_broken_json(text: str, error: json.JSONDecodeError) -> list[Candidate]:
-    if "{" not in text or all(line.lstrip().startswith("{") for line in text.splitlines() if line.strip()):
-        return list(_read_lines(text))  # A list without quotes, or one object a line.
-    return [Candidate("", f"line {error.lineno}", flaw=f"not valid JSON: {error.msg}")]
-
-
-def _items(document: Any) -> list[Any]:
-    return document if isinstance(document, list) else [document]
-
-
-def _read_item(item: Any, where: str) -> Candidate:
-    if isinstance(item, str):
-        return candidate_of(item.strip(), where)
-    if not isinstance(item, dict):
-        return Candidate("", where, flaw="neither a key nor an object with a key")
-    secret = _text(item, "key", "api_key", "apiKey")
-    if not secret:
-        return Candidate("", where, flaw="an object without key or api_key")
-    return candidate_of(secret, where, label=_text(item, "label", "name"), project=_text(item, "project", "project_id"))
-
-
-def _text(item: dict[str, Any], *names: str) -> str:
-    return next((value.strip() for name in names if isinstance(value := item.get(name), str)), "")
-
-
-def candidate_of(secret: str, where: str, *, label: str = "", project: str = "") -> Candidate:
-    return Candidate(secret, where, label[:100], project[:100], _flaw(secret))
-
-
-def _flaw(secret: str) -> str:
-    if not all("!" <= character <= "~" for character in secret):
-        return "has a character that no key can have"
-    if len(secret) < _SHORTEST:
-        return f"shorter than {_SHORTEST} characters"
-    if len(secret) > _LONGEST:
-        return f"longer than {_LONGEST} characters"
-    if secret.startswith(TOKEN_PREFIX):
-        return "a client token of this gateway, not a Gemini key"
-    return ""
+    return [key.fingerprint for key in new]
 
 
 def _known(fingerprints: set[str]) -> dict[str, str]:

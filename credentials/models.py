@@ -236,6 +236,23 @@ class GoogleLogin(models.Model):
         return str(self.credential)
 
 
+class ImportedLogin(models.Model):
+    """A refresh token that a file, or the environment, has brought once: it never again replaces the account's present one.
+
+    Google may have given another in its place, or somebody may have logged in again, while `.env` still holds the first.
+    """
+
+    credential = models.ForeignKey(Credential, on_delete=models.CASCADE, related_name="imported_logins")
+    fingerprint = models.CharField(max_length=64, db_index=True, help_text="Of the refresh token as it was brought.")
+    at = models.DateTimeField(default=now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["credential", "fingerprint"], name="one_row_per_imported_login")]
+
+    def __str__(self) -> str:
+        return str(self.credential)
+
+
 class LoginLink(models.Model):
     """A link that lets one person, who need not be an admin, log in one Google account. Its plain text is shown once."""
 

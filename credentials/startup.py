@@ -11,7 +11,11 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.timezone import now
 
 from credentials import crypto
-from credentials.importing import Verdict, candidate_of, examine, take_in
+from credentials.accounts.files import read_value
+from credentials.accounts.intake import HOW_TO_ENABLE, accounts_of
+from credentials.accounts.shapes import Found
+from credentials.findings import Report, Verdict
+from credentials.importing import examine, take_in
 from credentials.models import ClientToken, Credential
 
 logger = logging.getLogger(__name__)
@@ -38,16 +42,27 @@ def check() -> None:
 
 def take_in_environment() -> None:
     """Take GEMINI_API_KEYS into the pool and make the tokens of PROXY_AUTH_KEYS. Doing it again changes nothing."""
-    report = examine(candidate_of(key, "GEMINI_API_KEYS") for key in settings.GEMINI_API_KEYS)
+    report = examine(_read_environment(), ask_google=True)
     take_in(report)
     for finding in report.of(Verdict.MALFORMED):
-        logger.warning("A key in GEMINI_API_KEYS is not taken in: it is %s.", finding.note)
+        logger.warning("%s is not taken in: %s.", finding.candidate.where, finding.note)
+    _warn_of_accounts_without_terms(report)
     if settings.PROXY_AUTH_KEYS or User.objects.filter(username=_OWNER).exists():
         _take_in_tokens(settings.PROXY_AUTH_KEYS)
 
 
 def first_line(error: Exception) -> str:
     return crypto.redact(str(error).strip().split("\n")[0])
+
+
+def _read_environment() -> list[Found]:
+    values = enumerate(settings.GEMINI_API_KEYS, 1)
+    return [found for number, value in values for found in read_value(value, f"Value {number} of GEMINI_API_KEYS")]
+
+
+def _warn_of_accounts_without_terms(report: Report) -> None:
+    for account in accounts_of(report).lacking_terms():
+        logger.warning("The account %s of GEMINI_API_KEYS is taken in disabled. %s", account, HOW_TO_ENABLE)
 
 
 def _missing_migrations() -> int:

@@ -33,6 +33,10 @@ class Env(environ.Env):
         """A comma list; empty entries do not count."""
         return [word.strip() for word in self.str(name, default="").split(",") if word.strip()]
 
+    def secrets(self, name: str) -> list[str]:
+        """A comma list of keys, in which JSON stays whole: a Google login has commas of its own."""
+        return split_secrets(self.str(name, default=""))
+
     def one_of(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
         value = self.str(name, default=default).strip().lower()
         if value not in allowed:
@@ -56,6 +60,24 @@ class Env(environ.Env):
                 f"{name} must be {what} of at least {least:g}, not {text!r}. Change it in .env or in the environment."
             )
         return value
+
+
+def split_secrets(text: str) -> list[str]:
+    """Split at commas, but for those within JSON. What looks like JSON and is none stays whole as well, up to the end."""
+    found, rest = [], text.strip(", \t\r\n")
+    while rest:
+        end = _end_of_json(rest) if rest.startswith(("{", "[")) else rest.find(",")
+        end = end if end >= 0 else len(rest)
+        found.append(rest[:end].strip())
+        rest = rest[end:].lstrip(", \t\r\n")
+    return found
+
+
+def _end_of_json(text: str) -> int:
+    try:
+        return json.JSONDecoder().raw_decode(text)[1]
+    except (ValueError, RecursionError):
+        return len(text)
 
 
 def make_folders(*folders: Path) -> None:

@@ -140,8 +140,8 @@ PACING = env.one_of("PACING", "declared", ("off", "declared", "learned"))
 
 _NUMBERED_KEY = re.compile(r"GEMINI_API_KEY_\d+")
 GEMINI_API_KEYS = [
-    *env.words("GEMINI_API_KEYS"),
-    *env.words("GEMINI_API_KEY"),
+    *env.secrets("GEMINI_API_KEYS"),
+    *env.secrets("GEMINI_API_KEY"),
     *(value.strip() for name, value in sorted(os.environ.items()) if _NUMBERED_KEY.fullmatch(name) and value.strip()),
 ]
 PROXY_AUTH_KEYS = [*env.words("PROXY_AUTH_KEYS"), *env.words("PROXY_API_KEY")]

@@ -5,7 +5,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from credentials.crypto import fingerprint
-from credentials.importing import Verdict, examine, read_keys, take_in
+from credentials.findings import Verdict
+from credentials.importing import examine, take_in
+from credentials.keys import read_keys
 from credentials.models import ApiKey, PoolVersion
 
 A, B, C = "AQ.Ab8RN6LxYz-0123456789_a", "AIzaSyB0123456789abcdefghijklmnopqrstuv", "AQ.Cc.dotted.key.0123456789=="
@@ -80,7 +82,7 @@ def test_a_report_tells_new_from_duplicate_from_malformed_and_changes_nothing():
     ApiKey.objects.create(secret=A, label="old friend")
     report = examine(read_keys(f"{A}\n{B}\n{B}\nshort"))
     assert [finding.verdict for finding in report.findings] == ["duplicate", "new", "duplicate", "malformed"]
-    assert report.counts == {"new": 1, "duplicate": 2, "malformed": 1}
+    assert report.counts == {"new": 1, "updates": 0, "duplicate": 2, "malformed": 1}
     assert [finding.note for finding in report.of(Verdict.DUPLICATE)] == [
         "in the pool already as old friend",
         "the same as line 2",
