@@ -61,8 +61,15 @@ class SignIn(Surface):
         if call.method == "authorize":
             await self._authorize(exchange, request)
             return
-        answer = {"token": self._token, "revoke": self._revoke, "tokeninfo": self._describe}.get(call.method)
-        body = answer(request) if answer else self._userinfo(call)
+        match call.method:
+            case "token":
+                body = self._token(request)
+            case "revoke":
+                body = self._revoke(request)
+            case "tokeninfo":
+                body = self._describe(request.get("access_token") or call.key)
+            case _:
+                body = self._userinfo(call)
         await delivery.send_whole(exchange, body, script, None)
 
     # --- Consent ----------------------------------------------------------------------------------------------
@@ -188,9 +195,10 @@ class SignIn(Surface):
             about |= {"name": user.email.partition("@")[0].title(), "picture": "https://lh3.googleusercontent.com/a/simulated"}
         return about
 
-    def _describe(self, asked: Body) -> Body:
+    def _describe(self, access_token: str) -> Body:
+        """What a token is good for. gemini-cli sends it as a bearer's, others as a parameter."""
         oauth = self.state.oauth
-        token = oauth.access.get(asked.get("access_token", ""))
+        token = oauth.access.get(access_token)
         if token is None or not oauth.is_live(token):
             raise refused(400, "invalid_token", "Invalid Value")
         user = oauth.users[token.email]
