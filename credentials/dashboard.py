@@ -1,40 +1,56 @@
 """What the admin's first page says of the pool."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.timezone import now
 
 from credentials.admin.alerts import open_alerts
-from credentials.admin.shown import link_to
+from credentials.admin.shown import PAGES, link_to, visible_kinds
 from credentials.health import State
-from credentials.models import ApiKey, ClientToken
+from credentials.models import ClientToken, Credential, Kind
 from credentials.status import SHOWN, shown_as, status_of
 
 _MOST_ROWS = 10
+_PLURALS = {Kind.OAUTH: "Google accounts", Kind.GEMINI_CLI: "Gemini CLI"}
 
 
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Adds to the page's context what the signed-in person may see: `cards`, and of the keys also `attention` (a table),
-    `open_alerts` and `pool_is_empty`."""
+    """Adds to the page's context what the signed-in person may see: `cards`, and of the credentials also `attention` (a
+    table), `open_alerts` and `pool_is_empty`."""
     at = now()
     cards: list[dict[str, Any]] = []
-    if request.user.has_perm("credentials.view_apikey"):
-        cards += _key_cards(at)
-        context |= {"attention": _attention(at), "open_alerts": open_alerts()}
-        context["pool_is_empty"] = not any(card["count"] for card in cards)
+    if kinds := visible_kinds(request.user):
+        counts = _counts(at)
+        cards += [card for kind in kinds for card in _cards(kind, counts.get(kind, {}))]
+        context |= {"attention": _attention(kinds, at), "open_alerts": open_alerts()}
+        context["pool_is_empty"] = not counts and Kind.API_KEY in kinds
     if request.user.has_perm("credentials.view_clienttoken"):
         cards.append(_token_card(at))
     return context | {"cards": cards}
 
 
-def _key_cards(at: datetime) -> list[dict[str, Any]]:
-    counts = ApiKey.objects.aggregate(**{state: Count("pk", filter=shown_as(state, at=at)) for state in SHOWN})
-    keys = reverse("admin:credentials_apikey_changelist")
-    return [{"title": label, "count": counts[state], "url": f"{keys}?state={state}"} for state, label in SHOWN.items()]
+def _counts(at: datetime) -> dict[str, dict[str, int]]:
+    """How many of each kind are in which state; kinds of which there is none are left out."""
+    number = {state: Count("pk", filter=shown_as(state, at=at)) for state in SHOWN}
+    rows = Credential.objects.order_by().values("kind").annotate(**number).values_list("kind", *SHOWN)
+    return {kind: dict(zip(SHOWN, numbers, strict=True)) for kind, *numbers in rows}
+
+
+def _cards(kind: Kind, counts: dict[str, int]) -> list[dict[str, Any]]:
+    """Of keys one for each state; of the other kinds one, if there are any."""
+    address = reverse(f"admin:{PAGES[kind]}_changelist")
+    if kind is Kind.API_KEY:
+        return [
+            {"title": f"{label} keys", "count": counts.get(state, 0), "url": f"{address}?state={state}"}
+            for state, label in SHOWN.items()
+        ]
+    told = " · ".join(f"{counts[state]:,} {label.lower()}" for state, label in SHOWN.items() if counts.get(state))
+    return [{"title": _PLURALS[kind], "count": sum(counts.values()), "told": told, "url": address}] if counts else []
 
 
 def _token_card(at: datetime) -> dict[str, Any]:
@@ -42,12 +58,12 @@ def _token_card(at: datetime) -> dict[str, Any]:
     return {"title": "Client tokens", "count": live, "url": reverse("admin:credentials_clienttoken_changelist")}
 
 
-def _attention(at: datetime) -> dict[str, list]:
-    """The dead keys, then the resting ones, as a table."""
-    troubled = ApiKey.objects.filter(shown_as(State.INVALID, at=at) | shown_as(State.RATE_LIMITED, at=at)).defer("secret")
+def _attention(kinds: Collection[Kind], at: datetime) -> dict[str, list]:
+    """The dead credentials, then the resting ones, as a table."""
+    troubled = Q(shown_as(State.INVALID, at=at) | shown_as(State.RATE_LIMITED, at=at))
     rows = []
-    for key in troubled.order_by("state", "until")[:_MOST_ROWS]:  # "invalid" stands before "rate_limited".
-        status = status_of(key, at=at)
-        link = link_to(key)
-        rows.append([link, status.label, status.reason, status.returns])
-    return {"headers": ["key", "state", "why", "until"], "rows": rows}
+    # "invalid" stands before "rate_limited".
+    for credential in Credential.objects.filter(troubled, kind__in=kinds).defer("secret").order_by("state", "until")[:_MOST_ROWS]:
+        status = status_of(credential, at=at)
+        rows.append([link_to(credential), status.label, status.reason, status.returns])
+    return {"headers": ["credential", "state", "why", "until"], "rows": rows}

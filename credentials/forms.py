@@ -1,27 +1,35 @@
 """The admin's forms. A key goes in by them and never comes out again."""
 
 import re
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminFileFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
 )
 
+from credentials.accounts import terms
+from credentials.accounts.files import read_files
+from credentials.accounts.found import FoundLogin
+from credentials.accounts.shapes import Found, read_json
 from credentials.crypto import fingerprint
-from credentials.importing import Candidate, candidate_of, read_keys
-from credentials.models import ApiKey, ClientToken, Credential, ModelAlias, ProjectSource, QuotaLimit
+from credentials.keys import candidate_of, read_text
+from credentials.models import ClientToken, Credential, Kind, ModelAlias, ProjectSource, QuotaLimit, Use
 
 _PRIORITY = Credential._meta.get_field("priority")
 _WEIGHT = Credential._meta.get_field("weight")
 _PROJECT = Credential._meta.get_field("project")
 _SHARED = "Google counts quota per project: keys of one project rest together. "
-_LARGEST_FILE = 20 * 1024 * 1024
+_LARGEST_UPLOAD = 50 * 1024 * 1024
 
 
 def _priority_field(**options) -> forms.IntegerField:
@@ -36,13 +44,36 @@ class SecretTextarea(UnfoldAdminTextareaWidget):
         return ""
 
 
-class ApiKeyForm(forms.ModelForm):
-    key = forms.CharField(strip=True, widget=UnfoldAdminPasswordWidget({"autocomplete": "off"}))
+class CredentialForm(forms.ModelForm):
+    """What can be set of credentials of every kind."""
 
     class Meta:
-        model = ApiKey
+        model = Credential
         fields = ("label", "project", "enabled", "priority", "weight", "max_concurrent", "notes")
         widgets = {"notes": UnfoldAdminTextareaWidget({"rows": 3})}
+
+    _BESIDE = frozenset({"key", "project", "client_id", "client_secret"})
+    """Fields that are no column of the credential, or that have more to them than a column."""
+
+    @property
+    def changed_columns(self) -> list[str]:
+        return [name for name in self.changed_data if name not in self._BESIDE]
+
+    def clean_enabled(self) -> bool:
+        enabled = self.cleaned_data["enabled"]
+        if enabled and self.instance.lacks_terms:
+            raise ValidationError(terms.MISSING)
+        return enabled
+
+    def clean_project(self) -> str:
+        return self.cleaned_data["project"].strip()
+
+
+class KeyForm(CredentialForm):
+    """Of a credential whose secret is a key."""
+
+    kind: ClassVar[Kind]
+    key = forms.CharField(strip=True, widget=UnfoldAdminPasswordWidget({"autocomplete": "off"}))
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -52,6 +83,10 @@ class ApiKeyForm(forms.ModelForm):
             self.fields["key"].help_text = "Leave it empty to keep the stored key, which is never shown."
         if self.instance.project and "project" in self.fields:
             self.fields["project"].help_text = _SHARED + self._source()
+
+    @property
+    def replaced(self) -> bool:
+        return bool(self.cleaned_data.get("key"))
 
     def _source(self) -> str:
         source = ProjectSource(self.instance.project_source or ProjectSource.TYPED)
@@ -65,50 +100,87 @@ class ApiKeyForm(forms.ModelForm):
             return ""
         if flaw := candidate_of(secret, "form").flaw:
             raise ValidationError(f"This is no key: it is {flaw}.")
-        others = Credential.objects.filter(fingerprint=fingerprint(secret)).exclude(pk=self.instance.pk)
-        if twin := others.defer("secret").first():
+        mark = fingerprint(Credential(kind=self.kind, secret=secret).identity)
+        if twin := Credential.objects.filter(fingerprint=mark).exclude(pk=self.instance.pk).defer("secret").first():
             raise ValidationError(f"This key is in the pool already, as {twin}.")
         return secret
 
-    def save(self, commit: bool = True) -> ApiKey:
-        if self.cleaned_data.get("key"):
+    def save(self, commit: bool = True) -> Credential:
+        if self.replaced:
             self.instance.secret = self.cleaned_data["key"]
         return super().save(commit)
 
 
+class ApiKeyForm(KeyForm):
+    kind = Kind.API_KEY
+
+
+class ManyFilesWidget(UnfoldAdminFileFieldWidget):
+    allow_multiple_selected = True
+
+
+class ManyFilesField(forms.FileField):
+    """Cleans to a list of uploaded files, empty ones included: of those it is said that they hold nothing."""
+
+    widget = ManyFilesWidget
+
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
+        return [file for file in data or [] if file]
+
+
 class PasteForm(forms.Form):
+    """What was pasted and uploaded is read into `found`. `may_add_accounts`: whether logins are taken as well as keys."""
+
     keys = forms.CharField(
         required=False,
         widget=SecretTextarea({"rows": 12, "autocomplete": "off", "spellcheck": "false", "autofocus": True}),
-        help_text="One a line, or between commas, semicolons, quotes or blanks; a JSON list or an .env file does as well.",
+        help_text="One a line, or between commas, semicolons, quotes or blanks; JSON or an .env file does as well.",
     )
-    file = forms.FileField(required=False, widget=UnfoldAdminFileFieldWidget(), help_text="The same, as a text file.")
+    uploads = ManyFilesField(
+        required=False,
+        label="Files",
+        help_text="Text with keys, .env, JSON with Google logins (oauth_creds.json and those of other tools), or ZIP archives.",
+    )
     project = forms.CharField(
         required=False,
         label="Google project",
         max_length=_PROJECT.max_length,
         widget=UnfoldAdminTextInputWidget(),
-        help_text="For the keys that do not name one themselves. Keys of one project share its quota and rest together.",
+        help_text="For what does not name one itself. Keys of one project share its quota and rest together.",
     )
     priority = _priority_field(initial=0)
+    use = forms.ChoiceField(
+        required=False,
+        label="Use of Google logins",
+        choices=[("", "What the tool used each for that wrote it"), *Use.choices],
+        widget=UnfoldAdminSelectWidget(),
+    )
+    terms = forms.BooleanField(
+        required=False,
+        label=terms.ACKNOWLEDGEMENT,
+        widget=UnfoldBooleanWidget(),
+        help_text="Without it, logins for Code Assist are stored, but not enabled.",
+    )
 
-    def clean_file(self) -> str:
-        file = self.cleaned_data["file"]
-        if not file:
-            return ""
-        if file.size > _LARGEST_FILE:
-            raise ValidationError("The file is larger than 20 MB.")
-        try:
-            return file.read().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ValidationError("The file is not UTF-8 text.") from error
+    def __init__(self, *args, may_add_accounts: bool, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._may_add_accounts = may_add_accounts
+        self.found: list[Found] = []
+
+    def clean_uploads(self) -> list[tuple[str, bytes]]:
+        files = self.cleaned_data["uploads"]
+        if sum(file.size for file in files) > _LARGEST_UPLOAD:
+            raise ValidationError("Together the files are larger than 50 MB.")
+        return [(file.name, file.read()) for file in files]
 
     def clean(self) -> None:
         if self.errors:
             return
-        self.candidates: list[Candidate] = read_keys(self.cleaned_data["keys"]) + read_keys(self.cleaned_data["file"])
-        if not self.candidates:
-            raise ValidationError("There is no key in what you gave. Paste at least one.")
+        self.found = [*read_text(self.cleaned_data["keys"], read_json), *read_files(self.cleaned_data["uploads"])]
+        if not self.found:
+            raise ValidationError("There is neither a key nor a login in what you gave. Paste or upload at least one.")
+        if not self._may_add_accounts and any(isinstance(one, FoundLogin) for one in self.found):
+            raise ValidationError("There are logins of Google accounts in it, and you have no right to add accounts.")
 
 
 class PriorityForm(forms.Form):

@@ -41,8 +41,10 @@ WORDS: dict[Outcome, str] = {
     Outcome.MODEL_ABSENT: "does not serve the model",
     Outcome.UPSTREAM_FAILED: "Google failed or could not be reached",
     Outcome.ANSWER_UNUSABLE: "the answer's end made it useless",
-    Outcome.GATEWAY_REFUSED: "Google refused the gateway, not the key",
+    Outcome.GATEWAY_REFUSED: "Google refused the gateway, not the credential",
     Outcome.UNEXPLAINED: "refused in words that are not known",
+    Outcome.LOGIN_ENDED: "login ended",
+    Outcome.PROJECT_MISSING: "no Google project",
 }
 
 _SORTS = {

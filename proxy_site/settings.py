@@ -196,6 +196,8 @@ REST_FRAMEWORK = {
 _PAGES = [
     ("Overview", "dashboard", "admin:index", ""),
     ("Gemini API keys", "key", "admin:credentials_apikey_changelist", "credentials.view_apikey"),
+    ("Google accounts", "account_circle", "admin:credentials_googleaccount_changelist", "credentials.view_googleaccount"),
+    ("Gemini CLI", "terminal", "admin:credentials_geminicli_changelist", "credentials.view_geminicli"),
     ("Checks", "fact_check", "admin:credentials_checkrun_changelist", "credentials.view_checkrun"),
     ("Quota limits", "speed", "admin:credentials_quotalimit_changelist", "credentials.view_quotalimit"),
     ("Unknown errors", "help", "admin:credentials_unknownerror_changelist", "credentials.view_unknownerror"),

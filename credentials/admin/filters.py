@@ -1,4 +1,4 @@
-"""Filters of the list of keys that stay short and fast, however many keys and projects there are."""
+"""Filters of the lists of credentials that stay short and fast, however many credentials and projects there are."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,11 +10,12 @@ from django.http import HttpRequest
 from django.utils.timezone import now
 
 from credentials.health import Reason
-from credentials.models import Credential
+from credentials.models import Credential, Use
 from credentials.status import SHOWN, shown_as
 from credentials.strip import words_of
 
 NO_PROJECT = "-"
+_LACKING = "lacking"
 _MOST_SUGGESTED = 200
 
 
@@ -27,6 +28,19 @@ class StateFilter(admin.SimpleListFilter):
 
     def queryset(self, request, queryset):
         return queryset.filter(shown_as(self.value(), at=now())) if self.value() in SHOWN else queryset
+
+
+class UseFilter(admin.SimpleListFilter):
+    title = "use"
+    parameter_name = "use"
+
+    def lookups(self, request, model_admin):
+        return [*Use.choices, (_LACKING, "Google's terms not acknowledged")]
+
+    def queryset(self, request, queryset):
+        if self.value() == _LACKING:
+            return queryset.lacking_terms()
+        return queryset.filter(use=self.value()) if self.value() else queryset
 
 
 class UsedFilter(admin.SimpleListFilter):

@@ -28,12 +28,12 @@ class QuotaLimitAdmin(PoolPages, ModelAdmin):
     list_fullwidth = True
     show_full_result_count = False
     fieldsets = (
-        (None, {"fields": ("project", "of_key", "model")}),
+        (None, {"fields": ("project", "of_credential", "model")}),
         ("At most", {"fields": _NUMBERS}),
         ("Where it is from", {"fields": ("source", "updated_at")}),
     )
     add_fieldsets = ((None, {"fields": ("project", "model")}), ("At most", {"fields": _NUMBERS}))
-    readonly_fields = ("of_key", "source", "updated_at")
+    readonly_fields = ("of_credential", "source", "updated_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[QuotaLimit]:
         return super().get_queryset(request).select_related("credential").defer("credential__secret")
@@ -53,15 +53,15 @@ class QuotaLimitAdmin(PoolPages, ModelAdmin):
     def group(self, limit: QuotaLimit) -> str:
         if limit.project:
             return f"project {limit.project}"
-        return f"key {limit.credential}" if limit.credential else "every project, each for itself"
+        return str(limit.credential) if limit.credential else "every project, each for itself"
 
     @display(description="at most")
     def at_most(self, limit: QuotaLimit) -> str:
         given = ((getattr(limit, name), unit) for name, unit in _UNITS.items())
         return " · ".join(f"{number:,} {unit}" for number, unit in given if number is not None)
 
-    @display(description="key")
-    def of_key(self, limit: QuotaLimit) -> str:
+    @display(description="credential")
+    def of_credential(self, limit: QuotaLimit) -> str:
         return link_to(limit.credential)
 
     @display(description="source", ordering="source", label={ProjectSource.TYPED: "info", ProjectSource.LEARNED: "success"})

@@ -1,4 +1,4 @@
-"""Checks of several keys that somebody asked for: the list of runs, and one run with what it has found so far."""
+"""Checks of several credentials that somebody asked for: the list of runs, and one run with what it has found so far."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ def page_of(run: CheckRun, request: HttpRequest) -> dict[str, Any]:
     chosen = request.GET.get("outcome", "")
     results = _results(run, chosen, request.GET.get("page", "1"))
     return {
-        "title": f"Check of {run.total:,} key{'' if run.total == 1 else 's'}",
+        "title": f"Check of {run.total:,} credential{'' if run.total == 1 else 's'}",
         "run": run,
         "so_far": so_far,
         "percent": min(100, 100 * so_far.done // max(run.total, 1)),
@@ -91,7 +91,7 @@ def _results(run: CheckRun, outcome: str, number: str) -> Page[CheckResult]:
 def _row(result: CheckResult) -> dict[str, Any]:
     outcome = Outcome(result.outcome)
     return {
-        "key": link_to(result.credential),
+        "credential": link_to(result.credential),
         "sort": sort_of(outcome),
         "words": WORDS[outcome].capitalize(),
         "models": result.models_listed,

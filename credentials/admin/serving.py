@@ -1,4 +1,4 @@
-"""Who would serve a request for some model now, in which order, and why each other key is passed over."""
+"""Who would serve a request for some model now, in which order, and why each other credential is passed over."""
 
 from collections import Counter
 from datetime import timedelta
@@ -11,9 +11,10 @@ from django.template.response import TemplateResponse
 from django.utils.timezone import now
 
 from credentials import explain
-from credentials.admin.shown import link_to_key
-from credentials.models import Credential
+from credentials.admin.shown import link_to_page, visible_kinds
+from credentials.models import Credential, Kind
 from credentials.pool import Pool, pool
+from credentials.roster import Entry
 from credentials.status import describe_span
 
 _MOST_ROWS = 200
@@ -27,7 +28,7 @@ def who_would_serve_view(model_admin: ModelAdmin, request: HttpRequest) -> HttpR
     page = {"title": "Who would serve?", "model": asked_for, "known_models": known}
     if asked_for:
         page["answers"] = picture.roster.resolve(asked_for)
-        page |= _sides(_explained(picture, asked_for))
+        page |= _sides(_explained(picture, asked_for), visible_kinds(request.user))
     return TemplateResponse(request, "credentials/who_would_serve.html", model_admin.admin_site.each_context(request) | page)
 
 
@@ -39,14 +40,14 @@ def _explained(picture: Pool, model: str) -> list[explain.Candidate]:
     return async_to_sync(look)()
 
 
-def _sides(candidates: list[explain.Candidate]) -> dict[str, Any]:
+def _sides(candidates: list[explain.Candidate], kinds: list[Kind]) -> dict[str, Any]:
     """Those that would be asked, and those that would not; of each side so many rows, and how many there are."""
     asked = [one for one in candidates if one.rank]
     skipped = [one for one in candidates if not one.rank]
     return {
-        "asked": [_row(one) for one in asked[:_MOST_ROWS]],
+        "asked": [_row(one, kinds) for one in asked[:_MOST_ROWS]],
         "asked_number": len(asked),
-        "skipped": [_row(one) for one in skipped[:_MOST_ROWS]],
+        "skipped": [_row(one, kinds) for one in skipped[:_MOST_ROWS]],
         "skipped_number": len(skipped),
         "reasons": Counter(one.why for one in skipped).most_common(),
         "disabled": Credential.objects.filter(enabled=False).count(),
@@ -54,15 +55,21 @@ def _sides(candidates: list[explain.Candidate]) -> dict[str, Any]:
     }
 
 
-def _row(one: explain.Candidate) -> dict[str, Any]:
+def _row(one: explain.Candidate, kinds: list[Kind]) -> dict[str, Any]:
     back = "" if one.until is None else f"in {describe_span(timedelta(seconds=one.until - now().timestamp()))}"
     kind, _, name = one.entry.group.partition(":")
     return {
         "rank": one.rank,
-        "key": link_to_key(one.entry.id, one.entry.label),
+        "credential": _named(one.entry, kinds),
         "entry": one.entry,
         "quota": f"project {name}" if kind == "project" else "its own",
         "last_resort": one.last_resort,
         "why": one.why,
         "back": back,
     }
+
+
+def _named(entry: Entry, kinds: list[Kind]) -> str:
+    """Whoever may not see credentials of its kind is not told which one it is."""
+    kind = Kind(entry.kind)
+    return link_to_page(entry.id, kind, entry.label) if kind in kinds else f"a {kind.label}"

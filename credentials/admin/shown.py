@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.urls import reverse
 from django.utils.html import format_html
@@ -10,11 +11,15 @@ from django.utils.timezone import localtime, now
 from unfold.admin import ModelAdmin
 
 from credentials.health import State
-from credentials.models import Credential
+from credentials.models import Credential, Kind
 from credentials.status import DISABLED, describe_span
 
 COLOURS = {State.AVAILABLE: "success", State.RATE_LIMITED: "warning", State.INVALID: "danger", DISABLED: None}
 """Which of Unfold's kinds of labels each state is."""
+
+PAGES = {Kind.API_KEY: "credentials_apikey", Kind.OAUTH: "credentials_googleaccount", Kind.GEMINI_CLI: "credentials_geminicli"}
+"""The admin's name of the pages of each kind of credential."""
+LINK = "text-primary-600 dark:text-primary-500"
 
 
 class PoolPages:
@@ -50,14 +55,20 @@ def some(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - 3:,} more" if len(names) > 3 else shown
 
 
-def keys(number: int) -> str:
-    return "1 key is" if number == 1 else f"{number:,} keys are"
+def how_many(number: int, noun: str) -> str:
+    """`1 key is`, `2 keys are`."""
+    return f"1 {noun} is" if number == 1 else f"{number:,} {noun}s are"
 
 
 def link_to(credential: Credential | None) -> SafeString | str:
-    return link_to_key(credential.pk, str(credential)) if credential else ""
+    return link_to_page(credential.pk, credential.kind, str(credential)) if credential else ""
 
 
-def link_to_key(pk: int, name: str) -> SafeString:
-    address = reverse("admin:credentials_apikey_change", args=[pk])
-    return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, name)
+def link_to_page(pk: int, kind: str, name: str) -> SafeString:
+    address = reverse(f"admin:{PAGES[Kind(kind)]}_change", args=[pk])
+    return format_html('<a class="{}" href="{}">{}</a>', LINK, address, name)
+
+
+def visible_kinds(user: Any) -> list[Kind]:
+    """The kinds of credentials that somebody may see."""
+    return [kind for kind, page in PAGES.items() if user.has_perm(page.replace("_", ".view_"))]

@@ -41,6 +41,6 @@ class UnknownErrorAdmin(ReadOnlyAdmin):
     def first_seen(self, error: UnknownError) -> str | None:
         return ago(error.first_at)
 
-    @display(description="met last by", empty_value="a key that is gone")
+    @display(description="met last by", empty_value="a credential that is gone")
     def met_by(self, error: UnknownError) -> str | None:
         return link_to(error.credential) or None

@@ -244,14 +244,14 @@ class TestPaste:
 
     def test_a_file_is_read_as_well(self, admin, checked):
         file = SimpleUploadedFile("keys.txt", f"\ufeffGEMINI_API_KEYS={CANARY}".encode())
-        admin.post(PASTE, {"keys": "", "file": file, "priority": "0", "import": "1"})
+        admin.post(PASTE, {"keys": "", "uploads": file, "priority": "0", "import": "1"})
         assert ApiKey.objects.get().secret == CANARY
 
     @pytest.mark.parametrize(
         ("given", "says"),
         [
-            ({"keys": ""}, "There is no key"),
-            ({"keys": "", "file": SimpleUploadedFile("keys", b"\xff\xfe")}, "not UTF-8"),
+            ({"keys": ""}, "There is neither a key nor a login"),
+            ({"keys": "", "uploads": SimpleUploadedFile("keys", b"\xff\xfe")}, "not UTF-8"),
             ({"keys": CANARY, "priority": "high"}, "whole number"),
         ],
     )

@@ -137,7 +137,7 @@ class TestRuns:
     def test_the_results_of_one_outcome_can_be_had_alone(self, admin, run):
         response = admin.get(f"{RUNS}{run.pk}/change/?outcome=key_leaked")
         [row] = response.context["rows"]
-        assert ("laptop" in row["key"], row["detail"]) == (True, "It was leaked.")
+        assert ("laptop" in row["credential"], row["detail"]) == (True, "It was leaked.")
 
     def test_the_list_tells_how_each_run_went(self, admin, run):
         page = admin.get(RUNS).content.decode()
@@ -255,7 +255,7 @@ class TestUnknownErrors:
 
     def test_it_outlives_the_key_that_met_it(self, admin, error, key):
         key.delete()
-        assert "a key that is gone" in admin.get(ERRORS).content.decode()
+        assert "a credential that is gone" in admin.get(ERRORS).content.decode()
 
     def test_it_can_be_deleted_and_not_changed(self, admin, error):
         address = f"{ERRORS}{error.pk}"
