@@ -138,8 +138,10 @@ def record_check(
 
 
 @transaction.atomic
-def return_to_service(credentials: Iterable[Credential], *, models: Collection[str] | None = None) -> int:
-    """Forget what is wrong with these credentials and their projects, at all or with these models only.
+def return_to_service(
+    credentials: Iterable[Credential], *, models: Collection[str] | None = None, reasons: Collection[Reason] | None = None
+) -> int:
+    """Forget what is wrong with these credentials and their projects, at all or with these models, or for these reasons, only.
 
     Returns how many credentials had something.
     """
@@ -150,6 +152,8 @@ def return_to_service(credentials: Iterable[Credential], *, models: Collection[s
     wrong = KeyHealth.objects.standing().filter(Q(credential_id__in=ids) | Q(project__in=projects))
     if models is not None:
         wrong = wrong.filter(model__in=models)
+    if reasons is not None:
+        wrong = wrong.filter(reason__in=reasons)
     troubled = Q(health__in=wrong) | Q(project__in=wrong.exclude(project="").values("project"))
     revived = Credential.objects.filter(troubled, pk__in=ids).distinct().count()
     _end(wrong, PoolVersion.bump_rests(), at=at, cause=Cause.ADMIN)

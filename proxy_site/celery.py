@@ -36,6 +36,7 @@ app.conf.beat_schedule = {
     "refresh-model-lists": _every(60.0, "openai_api.tasks.refresh_model_lists"),
     "recheck-invalid-credentials": _every(60.0, "openai_api.tasks.recheck_invalid_credentials"),
     "recheck-resting-credentials": _every(60.0, "openai_api.tasks.recheck_resting_credentials"),
+    "refresh-expiring-logins": _every(60.0, "credentials.tasks.refresh_expiring_logins"),
     "forget-ended-rests": _every(300.0, "credentials.tasks.forget_ended_rests"),
     "forget-old-history": _every(86400.0, "credentials.tasks.forget_old_history"),
     "forget-expired-signatures": _every(3600.0, "openai_api.tasks.forget_expired_signatures"),

@@ -1,0 +1,120 @@
+"""Logins are stored, and forgotten, here: by the login pages, by imports and by the admin alike."""
+
+from datetime import UTC, datetime
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils.timezone import now
+
+from credentials import store
+from credentials.accounts import oauth
+from credentials.accounts.oauth import OAuthClient, Tokens
+from credentials.health import Reason
+from credentials.models import Credential, GoogleLogin, Kind, PoolVersion, ProjectSource, Use
+
+_HEALED = (Reason.LOGIN_ENDED, Reason.KEY_REJECTED, Reason.VALIDATION_REQUIRED)
+"""What a new login puts right."""
+
+
+def save_login(
+    *,
+    email: str,
+    tokens: Tokens,
+    use: Use,
+    kind: Kind = Kind.OAUTH,
+    client: OAuthClient | None = None,
+    project: str = "",
+    label: str = "",
+    terms_accepted_by: str = "",
+    priority: int = 0,
+    enabled: bool = True,
+) -> tuple[Credential, bool]:
+    """Store a login; returns its credential, and whether the account is new to the pool.
+
+    An account that is there already keeps its history, its rests and all that an admin has set: it gets new tokens, and the
+    project if one is named. `tokens` must hold a refresh token; `client` is None for the operator's own. An account for Code
+    Assist is not enabled before somebody has acknowledged the terms (`terms_accepted_by`).
+    """
+    wanted = Credential(kind=kind, use=use, email=email.strip(), secret=tokens.refresh_token, label=label, priority=priority)
+    wanted.identify()
+    with transaction.atomic():
+        PoolVersion.lock()
+        credential, is_new = _account(wanted)
+        _accept_terms(credential, by=terms_accepted_by, enable=enabled, is_new=is_new)
+        credential.save()
+        _save_tokens(credential, tokens, client)
+        _save_project(credential, project, is_new=is_new)
+        if not is_new:
+            store.return_to_service([credential], reasons=_HEALED)
+            credential.refresh_from_db()
+    return credential, is_new
+
+
+def forget(credential: Credential, *, revoke: bool) -> bool:
+    """Delete an account. True: its login was ended at Google as well, which is done as far as it can be."""
+    revoked = revoke and not _shares_its_grant(credential) and oauth.revoke(credential.secret)
+    credential.delete()
+    return revoked
+
+
+def _account(wanted: Credential) -> tuple[Credential, bool]:
+    """The account as it is in the pool, with the new refresh token, or as it was just made there, disabled."""
+    wanted.enabled = False
+    # Whoever renews the tokens now locks these two rows in this order.
+    GoogleLogin.objects.select_for_update().filter(credential__fingerprint=wanted.fingerprint).first()
+    known = Credential.objects.filter(fingerprint=wanted.fingerprint).first()
+    if known is None:
+        try:
+            with transaction.atomic():
+                wanted.save()
+            return wanted, True
+        except IntegrityError:  # Another process has just made it.
+            known = Credential.objects.get(fingerprint=wanted.fingerprint)
+    known.secret, known.email = wanted.secret, wanted.email
+    return known, False
+
+
+def _accept_terms(credential: Credential, *, by: str, enable: bool, is_new: bool) -> None:
+    """Enable what is new, or what has only waited for the terms; an admin who has disabled an account meant it."""
+    was_waiting = is_new or credential.lacks_terms
+    if by and credential.terms_accepted_at is None:
+        credential.accept_terms(by=by)
+    if was_waiting:
+        credential.enabled = enable and not credential.lacks_terms
+
+
+def _save_tokens(credential: Credential, tokens: Tokens, client: OAuthClient | None) -> None:
+    """A renewal that is under way belongs to the login before: whoever renews finds that out."""
+    if client is not None and client.id == settings.GOOGLE_OAUTH_CLIENT_ID:
+        client = None  # Then a new secret of the operator's client is this account's as well.
+    until = datetime.fromtimestamp(tokens.expires_at, UTC) if tokens.access_token else None
+    values = {
+        "access_token": tokens.access_token,
+        "access_until": until,
+        "scope": tokens.scope,
+        "client_id": client.id if client else "",
+        "client_secret": client.secret if client else "",
+        "renewal": "",
+        "renewing_until": None,
+        "logged_in_at": now(),
+    }
+    GoogleLogin.objects.update_or_create(credential=credential, defaults=values)
+
+
+def _save_project(credential: Credential, project: str, *, is_new: bool) -> None:
+    """Code Assist is asked for a project, but counts per account; elsewhere the project is whose quota is used."""
+    project = project.strip() or (settings.GOOGLE_CLOUD_PROJECT if is_new else "")
+    if not project:
+        return
+    if credential.use == Use.CODE_ASSIST:
+        GoogleLogin.objects.filter(pk=credential.pk).update(project=project)
+    elif project != credential.project:
+        store.set_project([credential.pk], project, ProjectSource.TYPED)
+        credential.refresh_from_db()
+
+
+def _shares_its_grant(credential: Credential) -> bool:
+    """Google ends all that a client holds of an account at once: here that may be several credentials."""
+    clients = GoogleLogin.objects.filter(pk=credential.pk).values("client_id")
+    same = GoogleLogin.objects.filter(credential__email__iexact=credential.email, client_id__in=clients)
+    return same.exclude(pk=credential.pk).exists()
