@@ -1,6 +1,7 @@
 """Logins that are under way at Google, each bound to the session in which it began."""
 
 from collections.abc import MutableMapping
+from hmac import compare_digest
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ from django.utils.timezone import now
 from msgspec import Struct
 
 from credentials.accounts.wanted import LoginFailed, Wanted
-from credentials.crypto import decrypt, encrypt, same_digest
+from credentials.crypto import decrypt, encrypt
 
 LIFETIME = 15 * 60  # seconds
 MOST = 5
@@ -38,7 +39,7 @@ def take(session: MutableMapping[str, Any], state: str) -> tuple[Pending, str]:
     """The login that `state` names, and its verifier; it cannot be taken again. Raises LoginFailed."""
     logins = session.get(_KEY, {})
     # Every one is compared, and each in constant time: how long it takes tells nothing of the states there are.
-    found = [known for known in logins if same_digest(known.encode(), state.encode())]
+    found = [known for known in logins if compare_digest(known.encode(), state.encode())]
     if not found:
         raise LoginFailed(
             "This browser has not begun this login here, or it has begun others since.",
