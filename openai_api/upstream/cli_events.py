@@ -1,0 +1,210 @@
+"""The Gemini CLI's stream of JSON lines → events; its errors and exit codes → refusals.
+
+Source: wire reference, sections 7.5 and 7.6, and gemini-cli 0.61.0 run against a server of ours.
+"""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from credentials.health import Outcome
+from openai_api.translation.events import Event, Finished, FinishReason, TextDelta, Usage, UsageReport
+from openai_api.upstream.base import UpstreamRefused
+from openai_api.upstream.refusal_body import body_for_people
+from openai_api.upstream.refusals import Refusal, read_refusal
+
+_LONGEST_LINE = 4 * 1024 * 1024
+"""Characters of an answer in one line. The echo of the prompt may be longer; it is not looked at."""
+_HEAD = 200
+_ECHO = b'"role":"user"'
+
+_ENDS: dict[str, FinishReason] = {
+    "The model response was blocked due to safety settings.": "content_filter",
+    "The model response was blocked due to recitation/copyright filters.": "content_filter",
+    "The model response was blocked due to other policy settings.": "content_filter",
+    "Model response was truncated because it exceeded the token limit.": "length",
+    # Without a word, which whoever reads the events will see.
+    "The model returned an empty response with no text or thoughts.": "stop",
+    "The model returned reasoning thoughts but no final response text.": "stop",
+}
+"""What the CLI makes of Gemini's finish reasons where no text has come: how its sentence begins → why it ended."""
+_NO_END = "Model stream ended without a finish reason."
+
+_NOT_AUTHENTICATED = 41
+_API_ERROR = re.compile(r"\[API Error: (.*)\]", re.DOTALL)
+_DAY_IS_OVER = "You have exhausted your daily quota on this model."
+"""Said in place of Google's own words, which name the quota."""
+_SUGGESTED = re.compile(r"\nSuggested retry after [^\n]*\Z")
+
+
+class _OfModel(Struct):
+    total_tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached: int = 0
+
+
+class _Stats(_OfModel):
+    models: dict[str, _OfModel] = {}
+
+
+class _Failure(Struct):
+    message: str = ""
+
+
+class _Line(Struct):
+    type: str = ""
+    role: str = ""
+    content: str = ""
+    message: str = ""
+    severity: str = ""
+    status: str = ""
+    error: _Failure | None = None
+    stats: _Stats = field(default_factory=_Stats)
+
+
+_read_line = msgspec.json.Decoder(_Line).decode
+
+
+class Reader:
+    """`models`: the names under which the model may be asked; `limit`: the most tokens that the answer may have, 0 if unknown."""
+
+    def __init__(self, *, models: frozenset[str], limit: int, of_code_assist: bool = False) -> None:
+        self.finished = False
+        self._of_code_assist = of_code_assist
+        self._models = models
+        self._limit = limit
+        self._rest = b""
+        self._said = False
+        self._complaint = ""
+        self._failure: str | None = None
+
+    def read(self, chunk: bytes) -> list[Event]:
+        """The events of the lines that are complete. Raises UpstreamRefused."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        events = [event for line in lines for event in self._read(line)]
+        if len(self._rest) > _LONGEST_LINE:
+            if _ECHO not in self._rest[:_HEAD]:
+                raise broken("The Gemini CLI's answer could not be read.")
+            self._rest = self._rest[:_HEAD]
+        return events
+
+    def failed(self, code: int, errors: bytes) -> UpstreamRefused:
+        """Why it has ended without an answer; `errors` is what it wrote to its standard error."""
+        if self._failure is None and code == 0:
+            return broken("The Gemini CLI's answer broke off.")
+        if self._failure is not None and (said := _API_ERROR.match(self._failure)):
+            return UpstreamRefused(self._read_failure(said.group(1), _http_status(code)))
+        return UpstreamRefused(_unexplained(self._failure, code, errors))
+
+    def _read_failure(self, text: str, status: int | None) -> Refusal:
+        if status is None and text.startswith("models/"):
+            status = 404  # The one that has no exit code of its own.
+        body = _google_error(text) or (_made_error(text, status) if status is not None else None)
+        if body is None:  # It has not come as far as an answer of Google's.
+            return Refusal(outcome=Outcome.UPSTREAM_FAILED, status=502, message=f"The Gemini CLI failed: {_plain(text)}")
+        refusal = read_refusal(status or 500, body, of_code_assist=self._of_code_assist)
+        return replace(refusal, project="") if self._of_code_assist else refusal
+
+    def _read(self, raw: bytes) -> list[Event]:
+        if not raw.startswith(b"{") or _ECHO in raw[:_HEAD]:
+            return []
+        try:
+            line = _read_line(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise broken("The Gemini CLI's answer could not be read.") from error
+        match line.type:
+            case "message" if line.role == "assistant" and line.content:
+                self._said = True
+                return [TextDelta(line.content)]
+            case "error" if line.severity == "error":
+                self._complaint = line.message
+            case "result":
+                return self._read_result(line)
+        return []
+
+    def _read_result(self, line: _Line) -> list[Event]:
+        usage = UsageReport(_usage(line.stats))
+        if line.error is not None:
+            self._failure = line.error.message
+            return [usage] if usage.usage.total else []
+        self._check_model(line.stats)
+        self.finished = True
+        return [usage, self._end(line, usage.usage)]
+
+    def _check_model(self, stats: _Stats) -> None:
+        if others := sorted(set(stats.models) - self._models):
+            raise UpstreamRefused(other_model(" and ".join(others)))
+
+    def _end(self, line: _Line, usage: Usage) -> Finished:
+        is_cut = 0 < self._limit <= usage.completion  # The CLI does not say so.
+        if line.status == "success":
+            return Finished("length" if is_cut else "stop")
+        reason = next((reason for sentence, reason in _ENDS.items() if self._complaint.startswith(sentence)), None)
+        if reason is not None:
+            return Finished("length" if is_cut else reason, message=self._complaint)
+        if self._complaint == _NO_END and (self._said or not usage.prompt):
+            raise broken("The upstream's answer broke off.")
+        # Of a blocked prompt, too, it says no more than that there was no finish reason.
+        return Finished("failed", "the Gemini CLI gave no reason", self._complaint)
+
+
+def _usage(stats: _Stats) -> Usage:
+    """The CLI counts thoughts in the total alone: with its tools off there is nothing else that they could be."""
+    thoughts = max(0, stats.total_tokens - stats.input_tokens - stats.output_tokens)
+    return Usage(
+        prompt=stats.input_tokens,
+        completion=stats.output_tokens + thoughts,
+        cached=stats.cached,
+        reasoning=thoughts,
+        total=stats.total_tokens,
+    )
+
+
+def broken(message: str, *, status: int = 502) -> UpstreamRefused:
+    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=status, message=message))
+
+
+def other_model(name: str) -> Refusal:
+    message = f"The Gemini CLI asks {name} in place of this model."
+    return Refusal(outcome=Outcome.MODEL_ABSENT, status=404, message=message, code="model_not_found")
+
+
+def _unexplained(failure: str | None, code: int, errors: bytes) -> Refusal:
+    text = _plain(failure or errors.decode(errors="replace")) or "It said nothing."
+    status, outcome = (401, Outcome.KEY_REJECTED) if code == _NOT_AUTHENTICATED else (502, Outcome.UNEXPLAINED)
+    message = f"The Gemini CLI ended with exit code {code}."
+    return Refusal(outcome=outcome, status=status, message=message, unknown=text if outcome is Outcome.UNEXPLAINED else "")
+
+
+def _http_status(code: int) -> int | None:
+    """The CLI exits with the status of a failed call, of which the shell's 8 bits leave the lower ones."""
+    return code + 256 if 144 <= code <= 255 else None
+
+
+def _google_error(text: str) -> bytes | None:
+    """Google's own body, where the CLI hands it on."""
+    try:
+        value: Any = json.JSONDecoder().raw_decode(text)[0]
+    except (ValueError, RecursionError):
+        return None
+    return msgspec.json.encode(value) if isinstance(value, dict) and "error" in value else None
+
+
+def _made_error(text: str, status: int) -> bytes:
+    """A body such as Google's must have been, from what the CLI has left of it."""
+    if text.startswith("<"):  # A page, of which the classifier knows what to show.
+        return text.encode()
+    error: dict[str, Any] = {"code": status, "message": _SUGGESTED.sub("", text)}
+    if text == _DAY_IS_OVER:
+        violation = {"quotaId": "PerDay", "quotaValue": ""}
+        error["details"] = [{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]}]
+    return msgspec.json.encode({"error": error})
+
+
+def _plain(text: str) -> str:
+    return body_for_people(text.encode())
