@@ -31,9 +31,6 @@ KINDS = ("oauth", "code_assist")
 EITHER = pytest.mark.parametrize("kind", KINDS)
 _PLACE = {"type": "object", "properties": {"at": {"type": "string"}}}
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": _PLACE}}
-    "type": "function",
-    "function": {"name": "weather", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}},
-}
 
 
 class Logins(AccessTokens):
