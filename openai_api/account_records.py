@@ -31,20 +31,10 @@ def keep_account(credential: Credential, account: Account, quota: list[Quota] | 
     GoogleLogin.objects.filter(pk=credential.pk).update(quota=shown, quota_at=now())
     if not quota:  # There is no listing to be had, so it is not to be asked for at every turn.
         Credential.objects.filter(pk=credential.pk).update(models_listed_at=now())
-    _rest_by(credential.pk, quota, at=now())
 
 
-@transaction.atomic
-def _keep_login(credential_id: int, account: Account) -> None:
-    PoolVersion.lock()
-    login = GoogleLogin.objects.filter(pk=credential_id)
-    login.update(tier=account.tier[:50], tier_name=account.tier_name[:100])
-    if login.exclude(project=account.project).update(project=account.project[:100]):
-        PoolVersion.bump()  # Requests name it.
-
-
-def _rest_by(credential_id: int, quota: Iterable[Quota], *, at: datetime) -> None:
-    """Let each model rest of which nothing is left, until there is again."""
+def rest_by(credential_id: int, quota: Iterable[Quota], *, at: datetime) -> None:
+    """Let each model rest of which nothing is left, until there is again. To be called once the models are listed."""
     known = dict(KeyHealth.objects.filter(credential_id=credential_id, reason=Reason.DAY_QUOTA).values_list("model", "until"))
     for left in quota:
         if not left.is_used_up or (left.reset_at is not None and left.reset_at <= at):
@@ -55,6 +45,15 @@ def _rest_by(credential_id: int, quota: Iterable[Quota], *, at: datetime) -> Non
         asked_for = min(left.reset_at - at, _LONGEST).total_seconds() if left.reset_at is not None else None
         detail = "Code Assist says that nothing is left of this model's quota."
         store.record_check(credential_id, Outcome.DAY_QUOTA, detail=detail, asked_for=asked_for, model=left.model)
+
+
+@transaction.atomic
+def _keep_login(credential_id: int, account: Account) -> None:
+    PoolVersion.lock()
+    login = GoogleLogin.objects.filter(pk=credential_id)
+    login.update(tier=account.tier[:50], tier_name=account.tier_name[:100])
+    if login.exclude(project=account.project).update(project=account.project[:100]):
+        PoolVersion.bump()  # Requests name it.
 
 
 def _shown(left: Quota) -> dict[str, Any]:

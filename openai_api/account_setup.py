@@ -1,5 +1,8 @@
 """After a login: has Google asked what the account may use, and says in plain words how far it has come."""
 
+import time
+from collections.abc import Callable
+
 from credentials.health import Outcome
 from credentials.models import Credential
 from credentials.runs import Verdict, verdict_of
@@ -27,10 +30,10 @@ _REMEDIES = {
 }
 
 
-def set_up_account(credential_id: int) -> LoginSetUp:
-    """Receives `credentials.signals.login_saved`."""
+def set_up_account(credential_id: int, *, wait: Callable[[float], None] = time.sleep) -> LoginSetUp:
+    """Receives `credentials.signals.login_saved`; `wait` is for so many seconds."""
     credential = Credential.objects.filter(pk=credential_id).first()
-    check = check_one(credential, Question(patience=_PATIENCE)) if credential is not None else None
+    check = check_one(credential, Question(patience=_PATIENCE, wait=wait)) if credential is not None else None
     if check is None:
         return LoginSetUp(ready=False, message="The account has been deleted.", remedy="Log in again to add it anew.")
     return told(check)

@@ -18,7 +18,7 @@ from credentials.learning import Learned, Unknown
 from credentials.listing import store_listing
 from credentials.models import Credential
 from credentials.runs import Verdict, verdict_of
-from openai_api.account_records import keep_account
+from openai_api.account_records import keep_account, rest_by
 from openai_api.questions import Findings, Question, ask
 from openai_api.upstream.blocking import http_client
 from openai_api.upstream.probe import Probe
@@ -85,6 +85,7 @@ def _write_down(credential: Credential, found: Findings) -> Check | None:
             store_listing(credential.pk, found.listed, at=at)
     except IntegrityError:
         return None
+    rest_by(credential.pk, found.quota or (), at=at)
     if found.probes is None:
         # Not enough to revive anything: a request may have found out in this very moment that the list is all it gives.
         Credential.objects.filter(pk=credential.pk).update(checked_at=at)

@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils.timezone import now
 
+from credentials import runs
 from credentials.crypto import redact
 from credentials.health import Outcome, Reason, State
 from credentials.listing import ListedModel, store_listing
@@ -16,21 +17,26 @@ from credentials.models import (
     CheckResult,
     CheckRun,
     Credential,
+    GeminiCli,
     KeyHealth,
+    Kind,
     PoolVersion,
     ProjectSource,
     ServedModel,
     UnknownError,
+    Use,
 )
 from credentials.runs import Verdict, verdict_of
 from credentials.store import record_check
 from openai_api import checks
 from openai_api.checks import check_credentials
+from openai_api.tasks import check_several
 from openai_api.upstream import blocking, model_list
 from openai_api.upstream.base import UpstreamRefused
 from openai_api.upstream.blocking import http_client
 from openai_api.upstream.probe import cheapest_first, probe
 from openai_api.upstream.sessions import KeySession
+from tests.api.accounts import ADA, PROJECT, account, point_at
 from tests.google.models import MODELS
 
 GOOD, OTHER, CANARY = "test-key-1", "test-key-2", "AQ.CANARY-0123456789-abcdef"
@@ -383,6 +389,43 @@ class TestRevival:
         assert check.outcome is Outcome.UNEXPLAINED
         assert (unknown.status, unknown.credential_id, unknown.model) == (418, key.pk, "gemini-3.5-flash-lite")
         assert "teapot" in unknown.body
+
+
+class TestAccounts:
+    """What is asked of them alone is in `test_account_setup.py`."""
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize(
+        ("kind", "use", "methods"),
+        [
+            (Kind.OAUTH, Use.GEMINI_API, ["listModels", "generateContent"]),
+            (Kind.OAUTH, Use.CODE_ASSIST, ["loadCodeAssist", "retrieveUserQuota", "generateContent"]),
+            (Kind.GEMINI_CLI, Use.CODE_ASSIST, ["loadCodeAssist", "retrieveUserQuota", "generateContent"]),
+        ],
+    )
+    def test_an_account_is_checked_among_keys_by_the_service_that_it_is_for(self, at_google, settings, kind, use, methods):
+        point_at(at_google, settings)
+        at_google.add_user(ADA, project=PROJECT)
+        [check] = check_credentials([account(at_google, kind=kind, use=use)], generates=True)
+        assert (check.outcome, bool(check.models)) == (Outcome.SERVED, True)
+        assert [(call.method, call.account) for call in at_google.log] == [(method, ADA) for method in methods]
+
+    def test_a_key_of_the_gemini_cli_is_checked_as_keys_are(self, at_google, db):
+        key = GeminiCli.objects.create(secret=GOOD, use=Use.GEMINI_API)
+        [check] = check_credentials([key], generates=True)
+        assert (check.outcome, check.models > 10) == (Outcome.SERVED, True)
+        assert {(call.key, call.key_in) for call in at_google.log} == {(GOOD, "header")}
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_run_hears_of_an_account_what_it_hears_of_keys(self, at_google, settings):
+        point_at(at_google, settings)
+        at_google.add_user(ADA, tier="", allowed=(), ineligible=("UNSUPPORTED_CLIENT",))
+        credential = account(at_google, project="")
+        run = runs.begin_run(1, by="ada", generates=False)
+        check_several([credential.pk], run=run.pk)
+        result = CheckResult.objects.get()
+        assert (result.outcome, runs.progress(run).finished) == ("unsupported_client", True)
+        assert result.detail.startswith("This client is no longer supported")
 
 
 class TestCommand:

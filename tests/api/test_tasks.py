@@ -19,9 +19,11 @@ from credentials.models import (
     CheckRun,
     Credential,
     KeyHealth,
+    Kind,
     ServedModel,
     StateChange,
     UnknownError,
+    Use,
 )
 from credentials.store import record_check
 from credentials.tasks import forget_old_history
@@ -95,6 +97,17 @@ class TestDue:
         Credential.objects.filter(pk=dead.pk).update(state=State.INVALID)
         tasks.refresh_model_lists()
         assert ids_of(queued) == [new.pk, stale.pk]
+
+    def test_the_quotas_of_code_assist_are_asked_for_more_often_than_listings(self, db, queued):
+        at = now()
+        listed = at - tasks.QUOTA_LASTS - timedelta(minutes=1)
+        for use in Use:
+            Credential.objects.create(
+                kind=Kind.OAUTH, use=use, email="ada@example.com", secret="1//0", terms_accepted_at=at, models_listed_at=listed,
+                checked_at=listed,
+            )  # fmt: skip
+        tasks.refresh_model_lists()
+        assert ids_of(queued) == [Credential.objects.get(use=Use.CODE_ASSIST).pk]
 
     def test_a_listing_that_failed_is_not_asked_for_again_at_once(self, db, queued):
         ApiKey.objects.create(secret=GOOD, checked_at=now())
