@@ -13,7 +13,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Sign in - Google Accounts (simulated)</title></head>
+<html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">
+<title>Sign in - Google Accounts (simulated)</title></head>
 <body><h1>{client} wants to access your Google Account</h1>
 <form method="post">
 <p><label>Account <select id="account" name="account">{accounts}</select></label></p>
@@ -23,7 +24,8 @@ PAGE = """<!DOCTYPE html>
 </form></body></html>
 """
 ERROR_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Error (simulated)</title></head>
+<html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">
+<title>Error (simulated)</title></head>
 <body><h1>Access blocked: Authorization Error</h1><p id="error">{message}</p></body></html>
 """
 
