@@ -54,7 +54,9 @@ class Gemini:
         self, conversation: Conversation, there: frozenset[str]
     ) -> tuple[frozenset[str], tuple[Notice, ...], CliPrompt | None]:
         """(kinds that can serve the conversation, why others that are there cannot, the prompt for the CLI)."""
-        kinds, unfit, prompt = _GEMINI_API, (), None
+        kinds = _GEMINI_API
+        unfit: tuple[Notice, ...] = ()
+        prompt = None
         if there & _CODE_ASSIST:
             unfit = tuple(beyond_code_assist(conversation))
             kinds = kinds if unfit else kinds | _CODE_ASSIST
