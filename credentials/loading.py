@@ -188,10 +188,12 @@ def _shared(names: frozenset[str]) -> frozenset[str]:
 
 
 def _model_cards() -> dict[str, ModelCard]:
-    """What the enabled credentials list, each model once, by name."""
+    """What the enabled credentials list, each model once, by name. Of several descriptions the one that says most."""
     rows = ServedModel.objects.filter(credential__enabled=True).exclude(credential__state=State.INVALID)
     cards: dict[str, ModelCard] = {}
-    values = rows.values_list("name", "display_name", "input_limit", "output_limit", "methods").distinct().order_by("name")
+    values = rows.values_list("name", "display_name", "input_limit", "output_limit", "methods").distinct()
+    # Code Assist names models without describing them; the last of one name stays.
+    values = values.order_by("name", "input_limit", "output_limit", "display_name")
     for name, display_name, input_limit, output_limit, methods in values:
         cards[name] = ModelCard(name, display_name, input_limit, output_limit, tuple(methods))
     return cards

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils.timezone import now
 
 from credentials import runs
-from credentials.health import State
+from credentials.health import Reason, State
 from credentials.models import Credential, Use
 from openai_api.checks import check_credentials
 from openai_api.models import ThoughtSignature, UsageRecord
@@ -42,7 +42,8 @@ def refresh_model_lists() -> None:
 
 @shared_task
 def recheck_invalid_credentials() -> None:
-    _check_due(Credential.objects.due_for_recheck(at=now(), state=State.INVALID))
+    # A login that has ended comes back by a login alone: Google need not be asked again and again for what it has refused.
+    _check_due(Credential.objects.due_for_recheck(at=now(), state=State.INVALID).exclude(reason=Reason.LOGIN_ENDED))
 
 
 @shared_task

@@ -6,7 +6,10 @@ import pytest
 from django.utils.timezone import now
 
 from credentials.health import Outcome, Reason, State
+from credentials.listing import ListedModel, store_listing
+from credentials.loading import load_roster
 from credentials.models import (
+    ApiKey,
     Credential,
     GoogleLogin,
     KeyHealth,
@@ -83,6 +86,18 @@ class TestCodeAssist:
         assert "gemini-3.5-flash" in served
         assert "gemini-3-flash" not in served
         assert served["gemini-2.5-pro"] == ["generateContent", "countTokens"]
+
+    @pytest.mark.parametrize("code_assist_first", [True, False])
+    def test_that_it_names_models_only_takes_nothing_from_what_keys_know_of_them(self, at_google, ada, code_assist_first):
+        known = ListedModel("gemini-2.5-pro", "Gemini 2.5 Pro", 1_048_576, 65_536, ("generateContent",))
+        makers = [
+            lambda: set_up(account(at_google)),
+            lambda: store_listing(ApiKey.objects.create(secret="k").pk, [known], at=now()),
+        ]
+        for make in makers if code_assist_first else reversed(makers):
+            make()
+        card = load_roster({}).models["gemini-2.5-pro"]
+        assert (card.display_name, card.input_limit, card.output_limit) == ("Gemini 2.5 Pro", 1_048_576, 65_536)
 
     def test_the_free_tier_is_joined_without_a_project_and_brings_one(self, at_google):
         at_google.add_user(ADA, tier="", allowed=("free-tier",), polls=2)

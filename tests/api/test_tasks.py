@@ -98,6 +98,13 @@ class TestDue:
         tasks.refresh_model_lists()
         assert ids_of(queued) == [new.pk, stale.pk]
 
+    def test_a_login_that_has_ended_is_not_tried_again(self, db, queued):
+        ended, rejected = (ApiKey.objects.create(secret=f"test-key-{number}") for number in (1, 2))
+        Credential.objects.update(state=State.INVALID, reason=Reason.KEY_REJECTED)
+        Credential.objects.filter(pk=ended.pk).update(reason=Reason.LOGIN_ENDED)
+        tasks.recheck_invalid_credentials()
+        assert ids_of(queued) == [rejected.pk]
+
     def test_the_quotas_of_code_assist_are_asked_for_more_often_than_listings(self, db, queued):
         at = now()
         listed = at - tasks.QUOTA_LASTS - timedelta(minutes=1)
