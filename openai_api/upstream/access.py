@@ -6,8 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
-from django.db import Error as DatabaseError
-from django.db import close_old_connections, connections
+from django.db import connections
 
 from credentials.accounts.oauth import LoginEnded, OAuthError, OAuthUnavailable
 from credentials.accounts.tokens import Access, NoLogin, fresh
@@ -55,8 +54,6 @@ class AccessTokens:
             raise _failed(str(error), status=503) from error
         except OAuthError as error:
             raise _failed(f"{error} {error.remedy}".strip()) from error
-        except DatabaseError as error:
-            raise _failed("The access token of an account cannot be read: the database is down.") from error
 
     async def close(self) -> None:
         for renewal in self._renewals.values():
@@ -110,7 +107,6 @@ async def with_access(access: AccessTokens, entry: Entry, send: Send, *, seconds
 
 
 def _fresh(credential_id: int, than: str, at_least: float) -> Access:
-    close_old_connections()
     try:
         return fresh(credential_id, than=than, at_least=at_least)
     finally:

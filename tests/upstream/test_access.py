@@ -5,7 +5,6 @@ import threading
 import time
 
 import pytest
-from django.db import OperationalError
 
 from credentials.accounts.oauth import ClientRefused, LoginEnded, OAuthUnavailable
 from credentials.accounts.tokens import Access, NoLogin
@@ -56,7 +55,6 @@ def renewals(monkeypatch):
         made = Renewals(*tokens)
         monkeypatch.setattr(module, "fresh", made)
         # The thread has no database here, and leaves that of the test alone.
-        monkeypatch.setattr(module, "close_old_connections", lambda: None)
         monkeypatch.setattr(module.connections, "close_all", lambda: None)
         return made
 
@@ -141,7 +139,6 @@ async def test_a_renewal_begun_before_the_refusal_does_not_bring_the_refused_tok
         (NoLogin("gone"), Outcome.LOGIN_ENDED, 401),
         (OAuthUnavailable("down"), Outcome.UPSTREAM_FAILED, 503),
         (ClientRefused("wrong client"), Outcome.UPSTREAM_FAILED, 502),
-        (OperationalError("down"), Outcome.UPSTREAM_FAILED, 502),
     ],
 )
 async def test_what_prevents_a_renewal_is_told_apart(access, renewals, error, outcome, status):
