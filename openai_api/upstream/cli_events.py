@@ -1,21 +1,16 @@
-"""The Gemini CLI's stream of JSON lines → events; its errors and exit codes → refusals.
+"""The Gemini CLI's stream of JSON lines → events.
 
-Source: wire reference, sections 7.5 and 7.6, and gemini-cli 0.61.0 run against a server of ours.
+Source: wire reference, section 7.5, and gemini-cli 0.61.0 run against a server of ours.
 """
-
-import json
-import re
-from typing import Any
 
 import msgspec
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from credentials.health import Outcome
 from openai_api.translation.events import Event, Finished, FinishReason, TextDelta, Usage, UsageReport
 from openai_api.upstream.base import UpstreamRefused
-from openai_api.upstream.refusal_body import body_for_people
-from openai_api.upstream.refusals import Refusal, read_refusal
+from openai_api.upstream.cli_errors import read_failure
+from openai_api.upstream.refusals import Refusal
 
 _LONGEST_LINE = 4 * 1024 * 1024
 """Characters of an answer in one line. The echo of the prompt may be longer; it is not looked at."""
@@ -33,12 +28,6 @@ _ENDS: dict[str, FinishReason] = {
 }
 """What the CLI makes of Gemini's finish reasons where no text has come: how its sentence begins → why it ended."""
 _NO_END = "Model stream ended without a finish reason."
-
-_NOT_AUTHENTICATED = 41
-_API_ERROR = re.compile(r"\[API Error: (.*)\]", re.DOTALL)
-_DAY_IS_OVER = "You have exhausted your daily quota on this model."
-"""Said in place of Google's own words, which name the quota."""
-_SUGGESTED = re.compile(r"\nSuggested retry after [^\n]*\Z")
 
 
 class _OfModel(Struct):
@@ -97,18 +86,7 @@ class Reader:
         """Why it has ended without an answer; `errors` is what it wrote to its standard error."""
         if self._failure is None and code == 0:
             return broken("The Gemini CLI's answer broke off.")
-        if self._failure is not None and (said := _API_ERROR.match(self._failure)):
-            return UpstreamRefused(self._read_failure(said.group(1), _http_status(code)))
-        return UpstreamRefused(_unexplained(self._failure, code, errors))
-
-    def _read_failure(self, text: str, status: int | None) -> Refusal:
-        if status is None and text.startswith("models/"):
-            status = 404  # The one that has no exit code of its own.
-        body = _google_error(text) or (_made_error(text, status) if status is not None else None)
-        if body is None:  # It has not come as far as an answer of Google's.
-            return Refusal(outcome=Outcome.UPSTREAM_FAILED, status=502, message=f"The Gemini CLI failed: {_plain(text)}")
-        refusal = read_refusal(status or 500, body, of_code_assist=self._of_code_assist)
-        return replace(refusal, project="") if self._of_code_assist else refusal
+        return UpstreamRefused(read_failure(self._failure, code, errors, of_code_assist=self._of_code_assist))
 
     def _read(self, raw: bytes) -> list[Event]:
         if not raw.startswith(b"{") or _ECHO in raw[:_HEAD]:
@@ -172,39 +150,3 @@ def broken(message: str, *, status: int = 502) -> UpstreamRefused:
 def other_model(name: str) -> Refusal:
     message = f"The Gemini CLI asks {name} in place of this model."
     return Refusal(outcome=Outcome.MODEL_ABSENT, status=404, message=message, code="model_not_found")
-
-
-def _unexplained(failure: str | None, code: int, errors: bytes) -> Refusal:
-    text = _plain(failure or errors.decode(errors="replace")) or "It said nothing."
-    status, outcome = (401, Outcome.KEY_REJECTED) if code == _NOT_AUTHENTICATED else (502, Outcome.UNEXPLAINED)
-    message = f"The Gemini CLI ended with exit code {code}."
-    return Refusal(outcome=outcome, status=status, message=message, unknown=text if outcome is Outcome.UNEXPLAINED else "")
-
-
-def _http_status(code: int) -> int | None:
-    """The CLI exits with the status of a failed call, of which the shell's 8 bits leave the lower ones."""
-    return code + 256 if 144 <= code <= 255 else None
-
-
-def _google_error(text: str) -> bytes | None:
-    """Google's own body, where the CLI hands it on."""
-    try:
-        value: Any = json.JSONDecoder().raw_decode(text)[0]
-    except (ValueError, RecursionError):
-        return None
-    return msgspec.json.encode(value) if isinstance(value, dict) and "error" in value else None
-
-
-def _made_error(text: str, status: int) -> bytes:
-    """A body such as Google's must have been, from what the CLI has left of it."""
-    if text.startswith("<"):  # A page, of which the classifier knows what to show.
-        return text.encode()
-    error: dict[str, Any] = {"code": status, "message": _SUGGESTED.sub("", text)}
-    if text == _DAY_IS_OVER:
-        violation = {"quotaId": "PerDay", "quotaValue": ""}
-        error["details"] = [{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]}]
-    return msgspec.json.encode({"error": error})
-
-
-def _plain(text: str) -> str:
-    return body_for_people(text.encode())
