@@ -29,6 +29,10 @@ class Done(Struct, frozen=True):
         return self.credential.enabled and self.set_up.ready
 
     @property
+    def through_cli(self) -> bool:
+        return self.credential.kind == Kind.GEMINI_CLI
+
+    @property
     def project(self) -> str:
         """Read anew: setting the account up may have found it."""
         credential = Credential.objects.select_related("login").defer("secret").get(pk=self.credential.pk)

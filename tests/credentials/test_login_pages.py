@@ -163,6 +163,15 @@ def test_without_the_gemini_cli_nobody_logs_in_for_it(visitor, settings):
     assert "npm install" in text_of(page)
 
 
+def test_an_account_for_the_gemini_cli_is_a_credential_of_its_own(visitor, monkeypatch):
+    monkeypatch.setattr("credentials.accounts.gemini_cli.installed", lambda: True)
+    visitor.arrive(visitor.consent(visitor.post(f"{LOGIN}?use=code_assist&project={PROJECT}", terms="on")["location"]))
+    address = visitor.post(f"{LOGIN}?kind=gemini_cli&use=code_assist&project={PROJECT}", terms="on")["location"]
+    page = visitor.arrive(visitor.consent(address))
+    assert "To the Gemini CLI's credentials" in text_of(page)
+    assert set(Credential.objects.values_list("kind", "email")) == {("oauth", ADA), ("gemini_cli", ADA)}
+
+
 # --- Questions -------------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,9 @@ from tests.house.castor import Castor, free_port, running
 from tests.house.waiting import eventually
 
 # A route is public because it stands here, and for no other reason. `*`: every path of the API that is none.
-PUBLIC = {"", "health", "ready", "admin/login/"}
+# Google's redirect is looked at for everybody, and counts only in the session that has asked for it; of the accounts everybody
+# learns only whether there is one.
+PUBLIC = {"", "health", "ready", "admin/login/", "auth/callback", "auth/status"}
 NOWHERE = "*"
 # How a route is asked that has nothing for GET.
 METHOD = {"v1/chat/completions": "POST"}
@@ -50,7 +52,8 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.auth.models import Group, User
 from django.contrib.sessions.backends.db import SessionStore
 from django.utils.timezone import now
-from credentials.models import Alert, ApiKey, CheckRun, ClientToken, ModelAlias, QuotaLimit, UnknownError
+from credentials.models import Alert, ApiKey, CheckRun, ClientToken, GeminiCli, GoogleAccount, ModelAlias
+from credentials.models import GoogleLogin, QuotaLimit, UnknownError
 from openai_api.models import UsageRecord
 
 def session(user):
@@ -66,6 +69,9 @@ token, plain = ClientToken.issue(ada)
 record = UsageRecord.objects.create(uid="u", request_id="r", owner=ada, token=token, model_asked="m", dialect="chat", status=200)
 rows = [ada, Group.objects.create(name="readers"), ApiKey.objects.create(secret="AQ.a-key-of-routes"), token, record]
 rows += [ModelAlias.objects.first(), CheckRun.objects.create(by="ada", total=1), QuotaLimit.objects.create(rpm=1)]
+rows.append(GeminiCli.objects.create(secret="AQ.a-key-of-routes", use="gemini_api"))
+rows.append(GoogleAccount.objects.create(email="ada@example.com", secret="1//a-login-of-routes", use="gemini_api"))
+GoogleLogin.objects.create(credential=rows[-1])
 rows.append(UnknownError.objects.create(digest="d", status=418, body="tea", first_at=now(), last_at=now()))
 rows.append(Alert.objects.create(cause="throttled", message="Everybody is throttled.", began_at=now()))
 named = {f"{row._meta.app_label}/{row._meta.model_name}": row.pk for row in rows}
