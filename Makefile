@@ -3,6 +3,7 @@
 PYTHON ?= python3
 INSTALL = -m pip install -qq --disable-pip-version-check --no-input -r
 NODE = tests/clients/node
+GEMINI_CLI = tests/gemini_cli
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench
@@ -13,7 +14,8 @@ help: ## This list
 run: .venv/.runtime ## Start Castor here; needs nothing but Python 3.11
 	@.venv/bin/python -m proxy_site
 
-test: .venv/.dev .venv-litellm/.installed $(NODE)/node_modules/.installed ## Run all tests: on SQLite, then what meets the database on PostgreSQL
+test: export PATH := $(CURDIR)/$(GEMINI_CLI)/node/node_modules/.bin:$(PATH)
+test: .venv/.dev .venv-litellm/.installed $(NODE)/node_modules/.installed $(GEMINI_CLI)/node_modules/.installed ## Run all tests: on SQLite, then what meets the database on PostgreSQL
 	.venv/bin/python -m pytest -rs -n 2 --dist loadfile
 	CASTOR_TEST_DATABASE=postgresql .venv/bin/python -m pytest -rs tests/credentials tests/api
 
@@ -57,4 +59,12 @@ bench: .venv/.dev .venv-bench/.installed ## Measure Castor against a bare-ASGI f
 $(NODE)/node_modules/.installed: $(NODE)/package-lock.json
 	@command -v npm > /dev/null || echo "npm is missing: the tests of the Node SDK will be skipped."
 	! command -v npm > /dev/null || (cd $(NODE) && npm ci --no-audit --no-fund --silent)
+	@mkdir -p $(@D) && touch $@
+
+# The CLI's optional parts are for its terminal. It needs Node 20: where the system's is older, as on Debian 12, one comes from npm.
+$(GEMINI_CLI)/node_modules/.installed: $(GEMINI_CLI)/package-lock.json $(GEMINI_CLI)/node/package-lock.json
+	@command -v npm > /dev/null || echo "npm is missing: the tests of the Gemini CLI will be skipped."
+	! command -v npm > /dev/null || (cd $(GEMINI_CLI) && npm ci --no-audit --no-fund --silent --omit=optional --ignore-scripts)
+	! command -v npm > /dev/null || node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' \
+		|| (cd $(GEMINI_CLI)/node && npm ci --no-audit --no-fund --silent --ignore-scripts)
 	@mkdir -p $(@D) && touch $@
