@@ -1,6 +1,7 @@
 """Files out of ZIP archives, in memory alone: names are labels, nothing is written anywhere, and what is too much is refused."""
 
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,8 @@ COMPANIONS = frozenset({"google_accounts.json", "settings.json", "state.json", "
 _MAGIC = b"PK\x03\x04"
 _DIRECTORY_ENTRY = b"PK\x01\x02"
 _UNDERSTOOD = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_DAMAGES = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError)
+"""What Python raises of an archive that is broken, or of a kind that it does not know (RuntimeError)."""
 
 
 class File(Struct, frozen=True):
@@ -37,6 +40,10 @@ class _Budget:
 
     def __init__(self) -> None:
         self.members, self.bytes = MOST_MEMBERS, MOST_BYTES
+
+    @property
+    def is_spent(self) -> bool:
+        return self.members <= 0 or self.bytes <= 0
 
 
 def unpack(named: Iterable[tuple[str, bytes]]) -> Iterator[File]:
@@ -76,16 +83,17 @@ def _members(name: str, content: bytes, depth: int, budget: _Budget) -> Iterator
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for member in archive.infolist():
+                if budget.is_spent:
+                    yield File(name, flaw="it brings more than is read at once: the rest of it is left out")
+                    return
                 if not member.is_dir() and may_hold_credentials(member.filename):
                     yield from _member(archive, member, f"{name}/{shown(member.filename)}", depth, budget)
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
+    except _DAMAGES as error:
         yield File(name, flaw=f"a broken archive ({type(error).__name__})")
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, depth: int, budget: _Budget) -> Iterator[File]:
     budget.members -= 1
-    if budget.members < 0 or budget.bytes <= 0:
-        raise zipfile.BadZipFile("too much")
     content = _content(archive, member)
     if isinstance(content, str):
         yield File(name, flaw=content)
@@ -104,6 +112,6 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | str:
     try:
         with archive.open(member) as opened:
             content = opened.read(LARGEST_MEMBER + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+    except _DAMAGES as error:
         return f"cannot be read from its archive ({type(error).__name__})"
     return content if len(content) <= LARGEST_MEMBER else f"larger than {LARGEST_MEMBER // 2**20} MB"

@@ -45,6 +45,9 @@ class FoundLogin(Struct, frozen=True):
     flaw: str = ""
     """Why it cannot be taken in; empty: it can."""
 
+    def __repr__(self) -> str:
+        return f"<FoundLogin in {self.where}>"
+
     @property
     def masked(self) -> str:
         return self.email or mask(self.refresh_token)

@@ -1,6 +1,7 @@
 """Found logins → accounts of the pool: whose each is, if need be asked of Google, and the saving."""
 
 import time
+from collections.abc import Iterator
 
 from django.db import transaction
 from msgspec.structs import replace
@@ -54,8 +55,8 @@ def save_logins(report: Report, *, use: str, project: str, priority: int, terms_
                 saved.append(_save(login, use_of(login, use), project, priority, terms_accepted_by))
                 _remember(saved[-1].pk, login)
             elif finding.verdict is Verdict.DUPLICATE and finding.credential:
+                saved += _acknowledged(finding.credential, terms_accepted_by)  # First: it locks the pool's version.
                 _remember(finding.credential, login)
-                saved += _acknowledged(finding.credential, terms_accepted_by)
     return saved
 
 
@@ -83,22 +84,22 @@ def _identified(login: FoundLogin, unavailable: str) -> tuple[FoundLogin, str]:
     if unavailable:
         return replace(login, flaw=unavailable), unavailable
     try:
-        tokens = _usable_tokens(login)
-        address = read_address(oauth.email_of(tokens.access_token))
+        for tokens in _attempts(login):
+            if address := read_address(oauth.email_of(tokens.access_token)):
+                return _renewed(login, tokens, address), ""
     except OAuthUnavailable as error:
-        unavailable = f"does not say whose account it is, and Google cannot be asked: {error}"
+        unavailable = f"it does not say whose account it is, and Google cannot be asked: {error}"
         return replace(login, flaw=unavailable), unavailable
     except OAuthError as error:
-        return replace(login, flaw=" ".join(filter(None, [str(error), error.remedy]))), ""
-    if not address:
-        return replace(login, flaw="neither the file nor Google says whose account it is"), ""
-    return _renewed(login, tokens, address), ""
+        return replace(login, flaw=f"{error} {error.remedy}"), ""
+    return replace(login, flaw="neither the file nor Google says whose account it is"), ""
 
 
-def _usable_tokens(login: FoundLogin) -> Tokens:
+def _attempts(login: FoundLogin) -> Iterator[Tokens]:
+    """What Google may be asked with: the access token of the file, if it should still hold, and a new one."""
     if login.access_token and login.expires_at > time.time() + _ENOUGH:
-        return Tokens(login.access_token, login.expires_at)
-    return oauth.refresh(_client(login) or oauth.client_of(None), login.refresh_token)
+        yield Tokens(login.access_token, login.expires_at)
+    yield oauth.refresh(_client(login) or oauth.client_of(None), login.refresh_token)
 
 
 def _renewed(login: FoundLogin, tokens: Tokens, address: str) -> FoundLogin:
