@@ -170,6 +170,11 @@ class TestAsking:
         assert "whose account it is, Google is asked when it is taken in" in report.findings[0].note
         assert asked(simulator) == []
 
+    def test_a_dry_run_cannot_be_taken_in(self):
+        with pytest.raises(ValueError, match="Nobody has asked whose the login in 1.json is"):
+            take_in(look(of_the_cli(email="")))
+        assert not Credential.objects.exists()
+
     def test_google_says_whose_it_is_after_one_renewal(self, simulator):
         take_in(look(self.login(simulator), ask_google=True))
         assert asked(simulator) == ["token", "userinfo"]
