@@ -44,6 +44,8 @@ class AccountForm(CredentialForm):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         login: GoogleLogin = self.instance.login
+        if "label" in self.fields:
+            self.fields["label"].help_text = "A name for people. Empty: the e-mail address is shown."
         if "client_id" in self.fields:
             self.initial["client_id"] = login.client_id
         if "project" in self.fields:
@@ -113,15 +115,15 @@ class ConnectForm(forms.Form):
             self.fields["project"].help_text += f" Empty: {settings.GOOGLE_CLOUD_PROJECT} (GOOGLE_CLOUD_PROJECT)."
 
     def clean(self) -> None:
-        given = self.cleaned_data
         if self.errors:
             return
-        if given["use"] == Use.CODE_ASSIST and not given["terms"]:
+        use, project = self.cleaned_data["use"], self.cleaned_data["project"].strip()
+        if use == Use.CODE_ASSIST and not self.cleaned_data["terms"]:
             self.add_error("terms", "Code Assist needs it. For the Gemini API you need not acknowledge anything.")
-        if given["use"] == Use.GEMINI_API and not (given["project"].strip() or settings.GOOGLE_CLOUD_PROJECT):
+        if use == Use.GEMINI_API and not (project or settings.GOOGLE_CLOUD_PROJECT):
             self.add_error("project", "The Gemini API needs a project, whose quota is used.")
         try:
-            checked(Wanted(use=given["use"], kind=self._kind, project=given["project"].strip()))
+            checked(Wanted(use=use, kind=self._kind, project=project))
         except LoginFailed as failure:
             self.add_error("project", f"{failure.message} {failure.remedy}")
 

@@ -22,7 +22,7 @@ def about_login(credential: Credential, login: GoogleLogin) -> list[tuple[str, A
     """Names and what stands beside them."""
     facts = [
         ("Used for", Use(credential.use).label),
-        ("Access token", _token(login)),
+        ("Access token", token_of(login)),
         ("Logged in", ago(login.logged_in_at)),
     ]
     if credential.use == Use.CODE_ASSIST:
@@ -31,11 +31,11 @@ def about_login(credential: Credential, login: GoogleLogin) -> list[tuple[str, A
     return facts
 
 
-def _token(login: GoogleLogin) -> str:
+def token_of(login: GoogleLogin) -> str:
     if login.access_until is None:
         return "none yet"
     left = login.access_until - now()
-    return f"for {describe_span(left)} more" if left.total_seconds() > 0 else "run out; renewed when it is needed"
+    return f"for {describe_span(left)}" if left.total_seconds() > 0 else "run out"
 
 
 def _terms(credential: Credential) -> SafeString | str:
@@ -67,7 +67,7 @@ def worst_of(login: GoogleLogin) -> SafeString | str:
 
 
 def _in_colour(row: dict[str, Any]) -> tuple[str, str]:
-    return "is-lacking" if row["is_scarce"] else "", row["left"]
+    return "is-lacking" if row["is_scarce"] else "", row["share"]
 
 
 def _buckets(login: GoogleLogin) -> list[dict[str, Any]]:
@@ -87,14 +87,19 @@ def _row(bucket: dict[str, Any], at: datetime) -> dict[str, Any]:
     fraction = bucket.get("remaining_fraction")
     amount = bucket.get("remaining_amount")
     percent = None if fraction is None else max(0, min(100, round(100 * fraction)))
-    told = [f"{percent} %" if percent is not None else "", f"{amount} requests" if amount not in (None, "") else ""]
     return {
         "model": bucket["model"],
-        "left": " · ".join(filter(None, told)) or "not told",
+        "share": f"{percent} %",
+        "left": _told(percent, amount),
         "percent": percent,
         "is_scarce": fraction is not None and fraction < _SCARCE,
         "resets": _resets(bucket.get("reset_at"), at),
     }
+
+
+def _told(percent: int | None, amount: Any) -> str:
+    told = [f"{percent} %" if percent is not None else "", f"{amount} requests" if amount not in (None, "") else ""]
+    return " · ".join(filter(None, told)) or "not told"
 
 
 def _resets(moment: str | None, at: datetime) -> str:

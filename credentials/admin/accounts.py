@@ -17,27 +17,16 @@ class GoogleAccountAdmin(LoginPages):
     kind = Kind.OAUTH
     noun = "account"
     form = AccountForm
-    list_display = (
-        "account",
-        "used_for",
-        "state_chip",
-        "why",
-        "of_project",
-        "quota_left",
-        "token",
-        "lately",
-        "turn",
-        "last_used",
-    )
+    list_display = ("account", "state_chip", "why", "of_project", "quota_left", "lately", "last_used", "token")
     search_help_text = "Label, e-mail address, project, tier or notes"
     empty_template = "credentials/first_account.html"
     fieldsets = (
-        (None, {"fields": ("label", "masked", "used_for", "project", "enabled")}),
+        (None, {"fields": ("label", "email", "used_for", "project", "enabled")}),
         ("Its turn", {"fields": ("priority", "weight", "max_concurrent")}),
         ("OAuth client", {"fields": ("client_id", "client_secret")}),
         ("Notes", {"fields": ("notes", "created_at")}),
     )
-    readonly_fields = ("masked", "used_for", "created_at")
+    readonly_fields = ("email", "used_for", "created_at")
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """An account is added by logging in with it."""

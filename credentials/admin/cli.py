@@ -22,29 +22,18 @@ class GeminiCliAdmin(LoginPages, KeyPages):
     kind = Kind.GEMINI_CLI
     noun = "credential"
     form = CliKeyForm
-    list_display = (
-        "name",
-        "used_for",
-        "state_chip",
-        "why",
-        "of_project",
-        "quota_left",
-        "token",
-        "lately",
-        "turn",
-        "last_used",
-    )
+    list_display = ("account", "state_chip", "why", "of_project", "quota_left", "lately", "last_used", "token")
     list_before_template = "credentials/cli_note.html"
     search_help_text = "Label, ends of the key, e-mail address, project, tier or notes"
     fieldsets = ((None, {"fields": ("label", "masked", "used_for", "key", "project", "enabled")}), _TURN, _NOTES)
     fieldsets_of_account = (
-        (None, {"fields": ("label", "masked", "used_for", "project", "enabled")}),
+        (None, {"fields": ("label", "email", "used_for", "project", "enabled")}),
         _TURN,
         ("OAuth client", {"fields": ("client_id", "client_secret")}),
         _NOTES,
     )
     add_fieldsets = ((None, {"fields": ("key", "label", "project", "priority", "weight", "max_concurrent", "notes")}),)
-    readonly_fields = ("masked", "used_for", "created_at")
+    readonly_fields = ("masked", "email", "used_for", "created_at")
 
     def save_beside(self, credential: Credential, form: CredentialForm) -> bool:
         pages = LoginPages if isinstance(form, AccountForm) else KeyPages

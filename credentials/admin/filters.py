@@ -5,12 +5,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.timezone import now
 
 from credentials.health import Reason
-from credentials.models import Credential, Use
+from credentials.models import Credential, GoogleLogin, Use
 from credentials.status import SHOWN, shown_as
 from credentials.strip import words_of
 
@@ -100,11 +100,10 @@ class ProjectFilter(admin.SimpleListFilter):
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:  # type: ignore[override]  # for a template of its own
         others = {name: values for name, values in changelist.filter_params.items() if name != self.parameter_name}
-        projects = Credential.objects.exclude(project="").order_by("project").values_list("project", flat=True).distinct()
         yield {
             "value": self.value() or "",
             "others": [(name, value) for name, values in others.items() if name != PAGE_VAR for value in values],
-            "suggested": projects[:_MOST_SUGGESTED],
+            "suggested": self.known(),
             "without": changelist.get_query_string({self.parameter_name: NO_PROJECT}),
             "all": changelist.get_query_string(remove=[self.parameter_name]),
             "selected": bool(self.value()),
@@ -113,5 +112,29 @@ class ProjectFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Credential]) -> QuerySet[Credential]:
         wanted = self.value()
         if wanted == NO_PROJECT:
-            return queryset.filter(project="")
-        return queryset.filter(project__icontains=wanted) if wanted else queryset
+            return queryset.filter(self.of_none())
+        return queryset.filter(self.named(wanted)) if wanted else queryset
+
+    def known(self) -> list[str]:
+        projects = Credential.objects.exclude(project="").order_by("project").values_list("project", flat=True)
+        return list(projects.distinct()[:_MOST_SUGGESTED])
+
+    def of_none(self) -> Q:
+        return Q(project="")
+
+    def named(self, part: str) -> Q:
+        return Q(project__icontains=part)
+
+
+class AccountProjectFilter(ProjectFilter):
+    """Of an account for Code Assist the project is its login's."""
+
+    def known(self) -> list[str]:
+        projects = GoogleLogin.objects.exclude(project="").order_by("project").values_list("project", flat=True)
+        return sorted({*super().known(), *projects.distinct()[:_MOST_SUGGESTED]})
+
+    def of_none(self) -> Q:
+        return super().of_none() & (Q(login=None) | Q(login__project=""))
+
+    def named(self, part: str) -> Q:
+        return super().named(part) | Q(login__project__icontains=part)

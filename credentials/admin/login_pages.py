@@ -12,18 +12,24 @@ from unfold.decorators import action, display
 from credentials import store
 from credentials.account_forms import AccountForm, AcknowledgeForm
 from credentials.accounts import saving, terms
-from credentials.admin.account_page import about_login, quota_of, worst_of
+from credentials.admin.account_page import about_login, quota_of, token_of, worst_of
 from credentials.admin.advice import advice_for, login_again, login_of, project_of
 from credentials.admin.bulk import Question, answers
 from credentials.admin.connect import connect_view
 from credentials.admin.detail import Button
-from credentials.admin.filters import UseFilter
+from credentials.admin.filters import (
+    AccountProjectFilter,
+    LastErrorFilter,
+    ReasonFilter,
+    StateFilter,
+    UsedFilter,
+    UseFilter,
+)
 from credentials.admin.pooled import CredentialAdmin
 from credentials.admin.shown import ago
 from credentials.forms import CredentialForm
 from credentials.models import Credential, CredentialQuerySet, GoogleLogin, PoolVersion, ProjectSource, Use
 from credentials.signals import request_check
-from credentials.status import describe_span
 
 REVOKING_LASTS = 30.0
 """Seconds that a page waits while logins are revoked at Google, one after the other."""
@@ -34,7 +40,7 @@ class LoginPages(CredentialAdmin):
     actions = (*CredentialAdmin.actions, "acknowledge_terms")
     actions_list: tuple[str, ...] = ("connect", "who_would_serve")
     search_fields = (*CredentialAdmin.search_fields, "email", "login__project", "login__tier_name")
-    list_filter = (*CredentialAdmin.list_filter, UseFilter)
+    list_filter = (UseFilter, StateFilter, ReasonFilter, LastErrorFilter, AccountProjectFilter, UsedFilter)
 
     def get_queryset(self, request: HttpRequest) -> CredentialQuerySet:
         # Not a row each, and no token: nothing shown here needs one.
@@ -43,7 +49,7 @@ class LoginPages(CredentialAdmin):
         )
 
     def on_page_of(self, credential: Credential, request: HttpRequest) -> dict[str, Any]:
-        page = super().on_page_of(credential, request)
+        page = super().on_page_of(credential, request) | {"show_save_and_add_another": False}
         login = login_of(credential)
         about = about_login(credential, login) if login is not None else []
         page |= {"advice": advice_for(credential), "facts": page["facts"] + about}
@@ -56,14 +62,17 @@ class LoginPages(CredentialAdmin):
 
     @display(description="account", ordering="email")
     def account(self, credential: Credential) -> str:
-        return self.name(credential)
+        """Who it is, what it is used for, and when its turn is, where that is anything special."""
+        named = self.name(credential) if credential.label else format_html('<span class="two-lines">{}</span>', credential.masked)
+        turn = f"priority {credential.priority}" if credential.priority else ""
+        weight = f"weight {credential.weight}" if credential.weight != 1 else ""
+        below = " · ".join(filter(None, (self.used_for(credential), turn, weight)))
+        lacks = format_html('<small class="is-lacking">{}</small>', "terms not acknowledged") if credential.lacks_terms else ""
+        return format_html('{}<span class="two-lines"><small>{}</small>{}</span>', named, below, lacks)
 
-    @display(description="use", ordering="use")
+    @display(description="use")
     def used_for(self, credential: Credential) -> str:
-        use = Use(credential.use).label if credential.use else ""
-        if credential.lacks_terms:
-            return format_html('<span class="two-lines">{}<small class="is-lacking">terms not acknowledged</small></span>', use)
-        return use
+        return Use(credential.use).label if credential.use else ""
 
     @display(description="project · tier", ordering="project")
     def of_project(self, credential: Credential) -> str:
@@ -79,11 +88,7 @@ class LoginPages(CredentialAdmin):
     @display(description="token", ordering="login__access_until")
     def token(self, credential: Credential) -> str:
         login = login_of(credential)
-        if login is None or login.access_until is None:
-            return ""
-        left = login.access_until - now()
-        words = f"for {describe_span(left)}" if left.total_seconds() > 0 else "run out"
-        return format_html('<span class="once" title="logged in {}">{}</span>', f"{login.logged_in_at:%Y-%m-%d %H:%M}", words)
+        return format_html('<small class="once">{}</small>', token_of(login)) if login is not None else ""
 
     def save_beside(self, credential: Credential, form: CredentialForm) -> bool:
         moved = "project" in form.changed_data

@@ -11,6 +11,7 @@ from credentials.models import ApiKey, KeyHealth
 
 CANARY = "AQ.CANARY-0123456789-abcdef"
 KEYS, PASTE = "/admin/credentials/apikey/", "/admin/credentials/apikey/paste_keys/"
+ACCOUNTS, CLI = "/admin/credentials/googleaccount/", "/admin/credentials/geminicli/"
 WHO = "/admin/credentials/apikey/who_would_serve/"
 TOKENS, ALIASES = "/admin/credentials/clienttoken/", "/admin/credentials/modelalias/"
 RUNS, LIMITS = "/admin/credentials/checkrun/", "/admin/credentials/quotalimit/"
