@@ -22,7 +22,7 @@ Google accounts, all on the same URL:
     google.settings()                            # the environment that points Castor here
     google.add_user("ada@example.com", project="ada-project")        # a Standard licence; all fields: `accounts.User`
     google.add_user("bob@example.com", tier="", polls=2)             # has yet to onboard
-    google.add_user("eve@example.com", tier="", ineligible=["UNSUPPORTED_CLIENT"], allowed=[])
+    google.add_user("eve@example.com", tier="free-tier", ineligible=["UNSUPPORTED_CLIENT"])
     google.add_user("kim@example.com", project="p", quota={"gemini-2.5-pro": 0.25}, projects=["another-that-pays"])
     tokens = google.login("ada@example.com")     # access_token, refresh_token, expires_at, scope; no browser
     google.consent(authorize_url, "ada@example.com"), google.deny(authorize_url)   # press the button; the address of the redirect
@@ -63,7 +63,7 @@ Scripts say otherwise, for the next call or for those of one key, model and numb
 A script with `error` answers once the key has been checked, and before the rules; all other scripted answers are given
 to valid requests only. `google.log[-1].broken_rule` tells what was wrong with a body in either case.
 
-From another process, `python -m tests.google --port 8900 --open` and HTTP (all of it: `control`):
+From another process, `python -m tests.google --port 8900 --open --account ada@example.com` and HTTP (all of it: `control`):
 
     POST   /_simulator/scripts  {"error": "day_quota", "key": "test-key-1"}      one script, or a list
     GET    /_simulator/calls?since=0                                             {"calls": [...], "connections": n}

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tests.google.clock import Clock
 
@@ -23,7 +24,7 @@ MOST_REFRESH_TOKENS = 100
 """Live ones of one account and client; with one more, the oldest dies without a word."""
 
 
-class OAuthClient(Struct, kw_only=True):
+class OAuthClient(Struct, kw_only=True, forbid_unknown_fields=True):
     """With `loopback`, an installed app: http and any port of the own machine. Otherwise the addresses that were registered."""
 
     secret: str
@@ -32,7 +33,7 @@ class OAuthClient(Struct, kw_only=True):
     deleted: bool = False
 
 
-class User(Struct, kw_only=True):
+class User(Struct, kw_only=True, forbid_unknown_fields=True):
     """An account, and what Code Assist and the Gemini API hold of it."""
 
     email: str
@@ -120,13 +121,14 @@ class Tokens(Struct, frozen=True, kw_only=True):
 class Accounts:
     """`google.oauth`: everything that Google's sign-in remembers."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, first: Iterable[User] = ()) -> None:
         self._clock = clock
+        self._first = tuple(first)
         self.reset()
 
     def reset(self) -> None:
         self.clients = {DEFAULT_CLIENT: OAuthClient(secret=DEFAULT_SECRET, loopback=True)}
-        self.users: dict[str, User] = {}
+        self.users = {user.email: replace(user) for user in self._first}
         self.access: dict[str, Token] = {}
         self.refresh: dict[str, Token] = {}
         self.codes: dict[str, Code] = {}

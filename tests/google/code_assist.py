@@ -130,11 +130,11 @@ class CodeAssist(Surface):
         tier, project = request.get("tierId", ""), request.get("cloudaicompanionProject", "")
         if user.ineligible or tier not in user.allowed:
             raise self._fault("no_licence")
-        if (tier == "free-tier") == bool(project):
-            # Google manages the free tier's project; every other tier needs one of the user's own.
-            raise refusal(400, "Precondition Failed", status="FAILED_PRECONDITION")
-        if project:
+        if tier != "free-tier":
             self._check_project(user, project)
+        elif project:
+            # That tier's project is one that Google manages.
+            raise refusal(400, "Precondition Failed", status="FAILED_PRECONDITION")
         assistance = self.state.code_assist
         return assistance.look(assistance.begin(user, tier, project), user)
 

@@ -16,6 +16,7 @@ UNSUPPORTED = (
     "This client is no longer supported for Gemini Code Assist for individuals. "
     "To continue using Gemini, please migrate to the Antigravity suite of products: https://antigravity.google"
 )
+CAPACITY = "You have exhausted your capacity on this model. Your quota will reset after"
 LEGACY_REASONS = {
     400: "badRequest", 401: "authError", 403: "forbidden", 404: "notFound", 429: "rateLimitExceeded",
     499: "clientClosedRequest", 500: "backendError", 503: "backendError", 504: "backendError",
@@ -57,21 +58,29 @@ def spelled(seconds: float) -> str:
 @_fault
 def rate_limit_exceeded(c: Circumstances) -> Refusal:
     """Short: `seconds` say how long."""
-    return _out_of_quota(c, "RATE_LIMIT_EXCEEDED", c.seconds)
+    return _out_of_quota(c, "RATE_LIMIT_EXCEEDED", f"{CAPACITY} {spelled(c.seconds)}.", spelled(c.seconds))
 
 
 @_fault
 def quota_exhausted(c: Circumstances) -> Refusal:
     """The model's day; it begins anew in `seconds`, which retryDelay says too."""
-    return _out_of_quota(c, "QUOTA_EXHAUSTED", c.seconds)
+    return _out_of_quota(c, "QUOTA_EXHAUSTED", f"{CAPACITY} {spelled(c.seconds)}.", spelled(c.seconds))
 
 
-def _out_of_quota(c: Circumstances, reason: str, seconds: float) -> Refusal:
-    resets_at = rfc3339((c.now + timedelta(seconds=seconds)).timestamp())
-    after = spelled(seconds)
-    details = info(reason, uiMessage="true", model=c.model, quotaResetDelay=after, quotaResetTimeStamp=resets_at)
-    message = f"You have exhausted your capacity on this model. Your quota will reset after {after}."
-    return refusal(429, message, details, {"@type": RETRY_INFO, "retryDelay": f"{seconds:g}s"})
+@_fault
+def individual_quota(c: Circumstances) -> Refusal:
+    """A limit of the account's own, which no bucket of retrieveUserQuota shows.
+
+    Seen 2026-09-20: google-gemini/gemini-cli#29425. Its delay is spelled in plain seconds.
+    """
+    message = "Individual quota reached. Please upgrade your subscription to increase your limits."
+    return _out_of_quota(c, "QUOTA_EXHAUSTED", f"{message} Resets in {spelled(int(c.seconds))}.", f"{c.seconds:g}s")
+
+
+def _out_of_quota(c: Circumstances, reason: str, message: str, delay: str) -> Refusal:
+    resets_at = rfc3339((c.now + timedelta(seconds=c.seconds)).timestamp())
+    details = info(reason, uiMessage="true", model=c.model, quotaResetDelay=delay, quotaResetTimeStamp=resets_at)
+    return refusal(429, message, details, {"@type": RETRY_INFO, "retryDelay": f"{c.seconds:g}s"})
 
 
 @_fault
@@ -108,6 +117,16 @@ def unsupported_client(c: Circumstances) -> Refusal:
 @_fault
 def no_licence(c: Circumstances) -> Refusal:
     return refusal(403, "The caller does not have permission")
+
+
+@_fault
+def not_a_named_user(c: Circumstances) -> Refusal:
+    """A licence that the organisation has given to others (seen 2025-11-15: google-gemini/gemini-cli#13108)."""
+    message = (
+        "You must be a named user on your organization's\nGemini Code Assist Standard edition subscription to use this service. "
+        "Please contact your\nadministrator to request an entitlement to Gemini Code Assist Standard\nedition."
+    )
+    return refusal(403, message)
 
 
 @_fault

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Self
@@ -28,9 +28,10 @@ class GoogleSimulator:
     """Google on a loopback socket: the Gemini API, Code Assist, sign-in. See the package's docstring for examples."""
 
     def __init__(
-        self, *, keys: dict[str, str] | None = None, everybody: bool = False, host: str = "127.0.0.1", port: int = 0
-    ) -> None:
-        self.state = State(keys, everybody=everybody)
+        self, *, keys: dict[str, str] | None = None, users: Iterable[User] = (), everybody: bool = False,
+        host: str = "127.0.0.1", port: int = 0,
+    ) -> None:  # fmt: skip
+        self.state = State(keys, users, everybody=everybody)
         self._app = App(self.state)
         self._socket = _listen(host, port)
         self.url = "http://{}:{}".format(*self._socket.getsockname()[:2])

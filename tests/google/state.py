@@ -1,6 +1,8 @@
 """Everything that a simulator remembers."""
 
-from tests.google.accounts import Accounts
+from collections.abc import Iterable
+
+from tests.google.accounts import Accounts, User
 from tests.google.assistance import Assistance
 from tests.google.clock import Clock
 from tests.google.exchange import Connections
@@ -11,14 +13,14 @@ from tests.google.scripts import Scripts
 
 
 class State:
-    """`keys` maps each key to its project; with `everybody`, other keys are let in too."""
+    """`keys` maps each key to its project; with `everybody`, other keys are let in too. `users` have Google accounts."""
 
-    def __init__(self, keys: dict[str, str] | None = None, *, everybody: bool = False) -> None:
+    def __init__(self, keys: dict[str, str] | None = None, users: Iterable[User] = (), *, everybody: bool = False) -> None:
         self._first_keys = DEFAULT_KEYS if keys is None else keys
         self.keys = dict(self._first_keys)
         self.everybody = everybody
         self.clock = Clock()
-        self.oauth = Accounts(self.clock)
+        self.oauth = Accounts(self.clock, users)
         self.code_assist = Assistance(self.clock)
         self.quotas = Quotas(self.clock)
         self.scripts = Scripts()
@@ -26,7 +28,10 @@ class State:
         self.connections = Connections()
 
     def reset(self) -> None:
-        """Forget scripts, calls, quotas, the clock's moves, added keys and accounts. Connections stay open and counted."""
+        """Forget scripts, calls, quotas, the clock's moves, and the keys and accounts that were added since.
+
+        Connections stay open and counted.
+        """
         self.keys = dict(self._first_keys)
         self.clock.reset()
         self.oauth.reset()

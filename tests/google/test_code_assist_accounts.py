@@ -124,7 +124,7 @@ def test_the_free_tier_gets_a_project_of_googles(google):
     ("fields", "status", "text"),
     [
         ({"tierId": "free-tier", "cloudaicompanionProject": "ada-project"}, "FAILED_PRECONDITION", "Precondition Failed"),
-        ({"tierId": "standard-tier"}, "FAILED_PRECONDITION", "Precondition Failed"),
+        ({"tierId": "standard-tier"}, "INVALID_ARGUMENT", "Request contains an invalid argument."),
         (
             {"tierId": "standard-tier", "cloudaicompanionProject": "eves-project"},
             "PERMISSION_DENIED",

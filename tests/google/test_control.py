@@ -13,14 +13,24 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def url():
-    """A simulator of its own process, as `python -m tests.google --open` starts it."""
-    process = subprocess.Popen([sys.executable, "-m", "tests.google", "--open"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def simulated():
+    """What it prints: a simulator of its own process, as `python -m tests.google --open` starts it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.google", "--open", "--account", "ada@example.com"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
-        yield process.stdout.readline().split()[-1]
+        yield [process.stdout.readline().strip() for _ in range(10)]
     finally:
         process.terminate()
         process.wait(timeout=10)
+
+
+@pytest.fixture
+def url(simulated):
+    return simulated[0].split()[-1]
 
 
 @pytest.fixture
@@ -77,6 +87,21 @@ def test_keys_and_faults_are_listed(control):
     assert control.get("health").json() == {"status": "ok"}
 
 
+def test_accounts_are_added_and_logged_in(control, url):
+    assert [user["email"] for user in control.get("users").json()["users"]] == ["ada@example.com"]
+    control.post("users", json={"email": "bob@example.com", "tier": "", "polls": 2})
+    tokens = control.post("logins", json={"email": "bob@example.com"}).json()
+    headers = {"authorization": f"Bearer {tokens['access_token']}"}
+    assert httpx.get(f"{url}/oauth2/v2/userinfo", headers=headers).json()["email"] == "bob@example.com"
+
+
+def test_the_environment_is_printed(simulated):
+    printed = dict(line.split("=", 1) for line in simulated[1:9])
+    assert printed["CODE_ASSIST_ENDPOINT"] == printed["GOOGLE_GEMINI_BASE_URL"] == simulated[0].split()[-1]
+    assert printed["GOOGLE_OAUTH_CLIENT_ID"] == "castor-test-client"
+    assert simulated[9] == "ada@example.com has the project ada-project"
+
+
 @pytest.mark.parametrize(
     ("path", "body", "word"),
     [
@@ -85,6 +110,9 @@ def test_keys_and_faults_are_listed(control):
         ("clock", {"set": "noon"}, "noon"),
         ("clock", {}, "advance"),
         ("quotas", {"rph": 1}, "rph"),
+        ("users", {"tier": "free-tier"}, "email"),
+        ("users", {"email": "x", "tyre": ""}, "tyre"),
+        ("logins", {"email": "nobody@example.com"}, "nobody@example.com"),
     ],
 )
 def test_a_wrong_body_is_answered_by_one_sentence(control, path, body, word):
