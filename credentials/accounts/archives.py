@@ -18,8 +18,11 @@ MOST_BYTES = 64 * 1024 * 1024
 DEEPEST = 2
 """An archive in an archive is read, one in that is not."""
 
-COMPANIONS = frozenset({"google_accounts.json", "settings.json", "state.json", "trustedFolders.json", "projects.json"})
-"""What lies in the Gemini CLI's directory beside a login and holds no credential."""
+COMPANIONS = frozenset(
+    {"google_accounts.json", "settings.json", "state.json", "trustedFolders.json", "projects.json"}
+    | {"mcp-oauth-tokens.json", "mcp-oauth-tokens-v2.json"}
+)
+"""What lies in the Gemini CLI's directory beside a login: no credential, or those of other people's servers."""
 
 _MAGIC = b"PK\x03\x04"
 _DIRECTORY_ENTRY = b"PK\x01\x02"

@@ -13,6 +13,7 @@ from credentials.accounts.shapes import Found, read_json
 from credentials.keys import Candidate, candidate_of, read_text, text_of
 
 _LOGIN_OF_THE_CLI = "oauth_creds.json"
+_SEALED_BY_THE_CLI = "gemini-credentials.json"
 _ACCOUNT_OF_THE_CLI = "google_accounts.json"
 
 F = TypeVar("F", bound=Found)
@@ -48,11 +49,23 @@ def _read_file(file: File, addresses: dict[str, str]) -> Iterator[Found]:
     except UnicodeDecodeError:
         yield Candidate("", file.name, flaw="it is not UTF-8 text")
         return
+    if flaw := _unlike_its_name(file.name, text):
+        yield Candidate("", file.name, flaw=flaw)
+        return
     for found in read_text(text, read_json):
         placed = _placed(found, file.name)
         if isinstance(placed, FoundLogin) and not placed.email and _is(file, _LOGIN_OF_THE_CLI):
             placed = replace(placed, email=addresses.get(str(PurePosixPath(file.name).parent), ""))
         yield placed
+
+
+def _unlike_its_name(name: str, text: str) -> str:
+    """Why a file that is called JSON is none. It is not read as text: what stands in it would be taken for keys."""
+    if not name.lower().endswith(".json") or text.lstrip("\ufeff \t\r\n")[:1] in ("{", "[", ""):
+        return ""
+    if PurePosixPath(name).name == _SEALED_BY_THE_CLI:
+        return "sealed by the Gemini CLI for its own machine: log in with the account instead"
+    return "not JSON"
 
 
 def _placed(found: F, name: str) -> F:

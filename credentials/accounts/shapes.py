@@ -8,6 +8,7 @@ a proxy's shape is not known to the letter, every usual spelling of a field is r
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from credentials.accounts.found import (
     FoundLogin,
@@ -44,6 +45,8 @@ _REFUSED = {
     "impersonated_service_account": f"a service account's impersonation: {_NOT_FOR_US}, not from service accounts",
     "antigravity": "a login of Antigravity, which Google forbids other programs to use",
 }
+_RENEWED_AT = ("token_uri", "tokenUri", "token_url", "tokenUrl")
+_GOOGLES_HOSTS = (".googleapis.com", ".google.com")
 _GOOGLES = ("gemini", "google", "authorized_user", "oauth", "bearer")
 """What a `type` that speaks for Google, or against nobody, contains: CLIProxyAPI writes `gemini`, gcloud `authorized_user`."""
 _FOREIGN = frozenset({"anthropic", "claude", "codex", "copilot", "github-copilot", "iflow", "kimi", "openai", "qwen", "xai"})
@@ -86,9 +89,19 @@ def _refused(document: dict[str, Any]) -> str:
     fields = _fields(document)
     if _ANTIGRAVITY_SCOPE in read_scope(fields).split():
         return _REFUSED["antigravity"]
+    renewer = _host(text_of(fields, *_RENEWED_AT))
+    if renewer and not f".{renewer}".endswith(_GOOGLES_HOSTS):
+        return f"a login that {printable(renewer)[:60]} renews, not Google"
     if kind and not any(name in kind for name in _GOOGLES) and text_of(fields, *_REFRESH):
         return f"a login for {printable(kind)[:30]}, not for Google's Gemini"
     return ""
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return address
 
 
 def _fields(document: dict[str, Any]) -> dict[str, Any]:

@@ -190,6 +190,9 @@ def test_half_an_oauth_client_is_none():
         ({"type": "antigravity", "refresh_token": REFRESH}, "Antigravity, which Google forbids"),
         (of_gcli2api(scopes=["https://www.googleapis.com/auth/experimentsandconfigs"]), "Antigravity, which Google forbids"),
         ({"anthropic": {"type": "oauth", "refresh": REFRESH}}, "a login for anthropic"),
+        ({**CAMEL, "tokenUrl": "https://login.example.com/token"}, "a login that login.example.com renews, not Google"),
+        ({**CAMEL, "tokenUrl": "https://evilgoogle.com/token"}, "a login that evilgoogle.com renews, not Google"),
+        ({**CAMEL, "tokenUrl": "https://[broken"}, "a login that https://[broken renews, not Google"),
         ({"access_token": ACCESS, "expires_in": 3599}, "no refresh token: log in with the account instead"),
         ({"refresh_token": "short"}, "a form that none can have"),
         ({"refresh_token": REFRESH + "\ud800"}, "a form that none can have"),
@@ -221,6 +224,21 @@ def test_a_file_that_cannot_be_read_is_named(content, said):
     assert found.where.startswith("file.json")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gemini-credentials.json", "sealed by the Gemini CLI for its own machine: log in with the account instead"),
+        ("notes.json", "not JSON"),
+    ],
+)
+def test_what_is_called_json_and_is_none_is_not_searched_for_keys(name, said):
+    assert [found.flaw for found in read(b"0a1b2c3d4e5f60718293:aabbccddeeff0011:00112233445566778899", f"dir/{name}")] == [said]
+
+
+def test_logins_for_other_people_s_servers_that_the_cli_keeps_are_left_alone():
+    assert read([{"serverName": "x", "token": CAMEL}], ".gemini/mcp-oauth-tokens.json") == []
+
+
 def test_pasted_logins_are_no_keys():
     assert all(candidate.flaw for candidate in read_keys(json.dumps(of_the_cli())))
 
@@ -230,7 +248,9 @@ _JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(["refresh_token", "token", "accounts", "keys", "email", "type", "web", "id_token", "expiry", "x@y"]),
+            st.sampled_from(
+                ["refresh_token", "token", "accounts", "keys", "email", "type", "token_uri", "id_token", "expiry", "x@y"]
+            ),
             inner,
             max_size=5,
         )
