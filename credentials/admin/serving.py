@@ -12,7 +12,7 @@ from django.utils.timezone import now
 
 from credentials import explain
 from credentials.admin.shown import link_to_page, visible_kinds
-from credentials.models import Credential, Kind
+from credentials.models import Credential, Kind, Use
 from credentials.pool import Pool, pool
 from credentials.roster import Entry
 from credentials.status import describe_span
@@ -71,5 +71,6 @@ def _row(one: explain.Candidate, kinds: list[Kind]) -> dict[str, Any]:
 
 def _named(entry: Entry, kinds: list[Kind]) -> str:
     """Whoever may not see credentials of its kind is not told which one it is."""
-    kind = Kind(entry.kind)
+    # In the roster an account for Code Assist is of a kind of its own.
+    kind = Kind.OAUTH if entry.kind == Use.CODE_ASSIST else Kind(entry.kind)
     return link_to_page(entry.id, kind, entry.label) if kind in kinds else f"a {kind.label}"

@@ -14,7 +14,7 @@ from credentials.admin import login_pages
 from credentials.admin.advice import safe_link
 from credentials.health import Reason, State
 from credentials.models import ApiKey, Credential, GoogleAccount, GoogleLogin, KeyHealth, ProjectSource, Use
-from tests.credentials.pages import ACCOUNTS, act, rest, rows, texts
+from tests.credentials.pages import ACCOUNTS, KEYS, WHO, act, rest, rows, texts
 
 pytestmark = pytest.mark.django_db
 REFRESH, ACCESS, SECRET = "1//CANARY-refresh-0123456789", "ya29.CANARY-access-0123456789", "GOCSPX-CANARY-0123456789"
@@ -381,3 +381,28 @@ class TestConnect:
     def test_who_may_not_add_accounts_may_not_connect_one(self, client):
         client.force_login(User.objects.create_user("clerk", is_staff=True))
         assert [client.get(f"{ACCOUNTS}{page}").status_code for page in ("connect/", "add/")] == [403, 403]
+
+
+class TestAmongOthers:
+    def test_the_overview_counts_and_names_them(self, admin, ada, key):
+        Credential.objects.filter(pk=ada.pk).update(state=State.INVALID, reason=Reason.LOGIN_ENDED)
+        shown = admin.get("/admin/").context
+        assert [(card["title"], card["count"], card["told"]) for card in shown["cards"] if "told" in card] == [
+            ("Google accounts", 1, "1 invalid")
+        ]
+        assert f"{ACCOUNTS}{ada.pk}/change/" in shown["attention"]["rows"][0][0]
+
+    def test_who_may_see_keys_alone_is_told_of_no_account(self, client, ada, key):
+        Credential.objects.update(state=State.INVALID, reason=Reason.LOGIN_ENDED)
+        clerk = User.objects.create_user("clerk", is_staff=True)
+        clerk.user_permissions.add(Permission.objects.get(codename="view_apikey"))
+        client.force_login(clerk)
+        for address in ("/admin/", f"{WHO}?model=gemini-3.8-flash"):
+            page = client.get(address).content.decode()
+            assert "build server" in page
+            assert "ada@example.com" not in page
+
+    def test_without_keys_the_pool_is_not_called_empty_while_there_are_accounts(self, admin, ada):
+        assert "Paste your first" in admin.get(KEYS).content.decode()
+        for address in (KEYS, "/admin/"):
+            assert "Castor answers nobody" not in admin.get(address).content.decode()
