@@ -59,12 +59,15 @@ class Exchange:
             status=CLIENT_GONE,
         )
 
-    async def open(self, asked: Conversation, *, choices: int = 1, notices: Sequence[Notice] = ()) -> None:
-        """Ask the pool. Raises GatewayError where nobody answers, after which the exchange is settled."""
+    async def open(self, asked: Conversation, *, choices: int = 1, notices: Sequence[Notice] = (), counts: bool = False) -> None:
+        """Ask the pool, for answers or (`counts`) for a TokenCount.
+
+        Raises GatewayError where nobody answers, after which the exchange is settled.
+        """
         self._entry.model_asked = asked.model[:LONGEST_MODEL]
         self._gateway.usage.begin(self._entry)
         try:
-            await self._ask(asked, choices, tuple(notices))
+            await self._ask(asked, choices, tuple(notices), counts)
         except BaseException as error:  # Also if the client went away: the record must say so.
             await self._end_with(error)
             raise
@@ -113,7 +116,7 @@ class Exchange:
             self.failed(error)
         await self.settle()
 
-    async def _ask(self, asked: Conversation, choices: int, notices: tuple[Notice, ...]) -> None:
+    async def _ask(self, asked: Conversation, choices: int, notices: tuple[Notice, ...], counts: bool) -> None:
         if len(asked.model) > LONGEST_MODEL:
             raise ModelNotFound(f"No model has a name of more than {LONGEST_MODEL} characters.", param="model")
         roster = self._gateway.pool.roster
@@ -124,13 +127,13 @@ class Exchange:
         self.model = self._entry.model_served = model
         self._take_note(notices)
         conversation = await self._complete(replace(asked, model=model))
-        prepared = upstream.prepare(conversation, roster)
+        prepared = upstream.prepare(conversation, roster, counts=counts)
         self._take_note(notices + prepared.notices)
         prepared = self._weighed(prepared, conversation)
         self._relays = [
             Relay(
                 self._gateway.pool,
-                upstream,
+                upstream.count if counts else upstream.ask,
                 prepared,
                 whole=not self._stream,
                 limits=self._gateway.limits,

@@ -21,7 +21,7 @@ from openai_api.errors import GatewayError, UpstreamBroken
 from openai_api.shortage import nothing_free, refused_by_upstream, too_late
 from openai_api.translation.events import CONTENT, Event, Finished, ThoughtDelta, Usage, UsageReport
 from openai_api.translation.stops import StopFilter
-from openai_api.upstream.base import Prepared, Upstream, UpstreamRefused
+from openai_api.upstream.base import Ask, Prepared, UpstreamRefused
 from openai_api.upstream.refusal_body import LONGEST_MESSAGE, plain
 from openai_api.upstream.refusals import Refusal
 
@@ -58,7 +58,7 @@ class Relay:
     def __init__(
         self,
         pool: Pool,
-        upstream: Upstream,
+        ask: Ask,
         prepared: Prepared,
         *,
         whole: bool,
@@ -69,7 +69,7 @@ class Relay:
     ) -> None:
         self.trace = Trace(started=started)
         self._pool = pool
-        self._upstream = upstream
+        self._ask = ask
         self._prepared = prepared
         self._whole = whole
         self._limits = limits
@@ -122,7 +122,7 @@ class Relay:
             self._pool.release(lease, at=self._clock())
             raise self._too_late()
         self._begin(lease)
-        answer = self._upstream.ask(self._prepared, lease.entry, new_call_id=self._new_call_id, seconds=seconds)
+        answer = self._ask(self._prepared, lease.entry, new_call_id=self._new_call_id, seconds=seconds)
         call = _Call(lease, answer, self._prepared.stops)
         try:
             self._held = await self._until_promised(call)

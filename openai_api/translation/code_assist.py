@@ -38,6 +38,24 @@ def wrap(body: bytes, *, model: str, project: str, prompt_id: str) -> bytes:
     return head[:-1] + b',"request":' + body + b"}"
 
 
+class _Contents(Struct, rename="camel"):
+    contents: list[Raw]
+    system_instruction: Raw | UnsetType = UNSET
+
+
+_read_contents = msgspec.json.Decoder(_Contents).decode
+
+
+def wrap_count(body: bytes, *, model: str) -> bytes:
+    """The same body for countTokens, which takes contents only: instructions are counted as one of them, tools not at all."""
+    said = _read_contents(body)
+    contents = [bytes(content) for content in said.contents]
+    if not isinstance(said.system_instruction, UnsetType):
+        contents.insert(0, b'{"role":"user",' + bytes(said.system_instruction).lstrip()[1:])
+    named = msgspec.json.encode(f"models/{code_assist_name(model)}")
+    return b'{"request":{"model":' + named + b',"contents":[' + b",".join(contents) + b"]}}"
+
+
 def unwrap(payload: bytes) -> bytes:
     """The chunk of Gemini's inside one event; an error, and whatever cannot be read, as it is."""
     try:

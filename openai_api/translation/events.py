@@ -75,7 +75,13 @@ class Finished(Struct, frozen=True, gc=False):
     message: str = ""
 
 
-Event = TextDelta | ThoughtDelta | ToolCallDelta | MediaDelta | Citation | UsageReport | Finished
+class TokenCount(Struct, frozen=True, gc=False):
+    """The answer of an upstream that was only asked how many tokens the conversation has."""
 
-CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta)
+    tokens: int
+
+
+Event = TextDelta | ThoughtDelta | ToolCallDelta | MediaDelta | Citation | TokenCount | UsageReport | Finished
+
+CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta, TokenCount)
 """The events that are a real token: after the first of them no other credential may take over a stream."""

@@ -1,12 +1,13 @@
 """The Gemini API, by key (AI Studio) or by a Google account."""
 
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 
 from credentials.health import Outcome
 from credentials.roster import Entry
 from openai_api.translation.events import Event
 from openai_api.upstream.access import AccessTokens, with_access
-from openai_api.upstream.answer import stream_answer
+from openai_api.upstream.answer import count_tokens, stream_answer
 from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.upstream.http import HttpClient
 from openai_api.upstream.refusals import Refusal
@@ -21,30 +22,39 @@ class AiStudio:
     def ask(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
     ) -> AsyncGenerator[list[Event], None]:
-        if entry.secret:
-            headers = {"x-goog-api-key": entry.secret, "Content-Type": "application/json"}
-            return self._send(headers, entry.secret, prepared, new_call_id, seconds)
-
-        def send(token: str, seconds: float) -> AsyncGenerator[list[Event], None]:
-            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", **_billed_to(entry)}
-            return self._send(headers, token, prepared, new_call_id, seconds)
-
-        return with_access(self._access, entry, send, seconds=seconds)
-
-    def _send(
-        self, headers: dict[str, str], secret: str, prepared: Prepared, new_call_id: Callable[[], str], seconds: float
-    ) -> AsyncGenerator[list[Event], None]:
         # Always as a stream, also for a whole answer: one path, and no proxy cuts a long answer off as idle.
-        return stream_answer(
+        send = partial(
+            stream_answer,
             self._client,
             f"{self._models}{prepared.model}:streamGenerateContent?alt=sse",
-            headers=headers,
-            secret=secret,
             body=prepared.body,
             prepared=prepared,
             new_call_id=new_call_id,
-            seconds=seconds,
         )
+        return self._sent(send, entry, seconds)
+
+    def count(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        named = b'"model":"models/%b",' % prepared.model.encode()
+        body = b'{"generateContentRequest":{' + named + prepared.body[1:] + b"}"
+        return self._sent(
+            partial(count_tokens, self._client, f"{self._models}{prepared.model}:countTokens", body=body), entry, seconds
+        )
+
+    def _sent(
+        self, send: Callable[..., AsyncGenerator[list[Event], None]], entry: Entry, seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        """`send` as the entry: by its key, or by its account's access token."""
+        if entry.secret:
+            headers = {"x-goog-api-key": entry.secret, "Content-Type": "application/json"}
+            return send(headers=headers, secret=entry.secret, seconds=seconds)
+
+        def by_account(token: str, seconds: float) -> AsyncGenerator[list[Event], None]:
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", **_billed_to(entry)}
+            return send(headers=headers, secret=token, seconds=seconds)
+
+        return with_access(self._access, entry, by_account, seconds=seconds)
 
 
 def _billed_to(entry: Entry) -> dict[str, str]:

@@ -3,13 +3,43 @@
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 
+import msgspec
+from msgspec import Struct
+
 from credentials.health import Outcome
-from openai_api.translation.events import Event
+from openai_api.translation.events import Event, Finished, TokenCount
 from openai_api.translation.gemini.response import ErrorEvent, MalformedAnswer, Reader
 from openai_api.translation.sse import Decoder, EventTooLarge
 from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.upstream.http import HttpClient
 from openai_api.upstream.refusals import Refusal, read_refusal
+
+
+class _Count(Struct, rename="camel"):
+    total_tokens: int
+
+
+_MOST_BYTES = 1024 * 1024
+_read_count = msgspec.json.Decoder(_Count, strict=False).decode
+
+
+async def count_tokens(
+    client: HttpClient, url: str, *, headers: Mapping[str, str], secret: str, body: bytes, seconds: float
+) -> AsyncGenerator[list[Event], None]:
+    """The one TokenCount of a countTokens call. Raises UpstreamRefused; `secret` as for `stream_answer`."""
+    answer = bytearray()
+    try:
+        async with client.post(url, headers=headers, body=body, seconds=seconds) as chunks:
+            async for chunk in chunks:
+                answer += chunk
+                if len(answer) > _MOST_BYTES:
+                    raise _broken("The upstream's answer is too large to be a number of tokens.")
+        counted = _read_count(answer)
+    except UpstreamRefused as refused:
+        raise UpstreamRefused(refused.refusal.concealing(secret)) from refused
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _broken("The upstream's answer could not be read.") from error
+    yield [TokenCount(counted.total_tokens), Finished("stop")]
 
 
 async def stream_answer(

@@ -44,16 +44,28 @@ class UpstreamRefused(Exception):
         self.refusal = refusal
 
 
-class Upstream(Protocol):
-    def prepare(self, conversation: Conversation, roster: Roster) -> Prepared:
-        """Translate; raises InvalidRequest for what cannot be said to this upstream."""
-        ...
-
-    def ask(
+class Ask(Protocol):
+    def __call__(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
     ) -> AsyncGenerator[list[Event], None]:
         """The answer's events, those that arrived together in one list. Closing it ends the call.
 
         Raises UpstreamRefused, also when the answer is not complete within `seconds`.
         """
+        ...
+
+
+class Upstream(Protocol):
+    def prepare(self, conversation: Conversation, roster: Roster, *, counts: bool = False) -> Prepared:
+        """Translate, for `ask` or (`counts`) for `count`; raises InvalidRequest for what cannot be said to this upstream."""
+        ...
+
+    @property
+    def ask(self) -> Ask:
+        """Asks for the answer."""
+        ...
+
+    @property
+    def count(self) -> Ask:
+        """Asks for one TokenCount instead: how long the conversation is, which is free."""
         ...

@@ -2,17 +2,18 @@
 
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
+from functools import partial
 from uuid import uuid4
 
 from msgspec.structs import replace
 
 from credentials.health import Outcome
 from credentials.roster import Entry
-from openai_api.translation.code_assist import unwrap, wrap
+from openai_api.translation.code_assist import unwrap, wrap, wrap_count
 from openai_api.translation.conversation import Conversation, Notice
 from openai_api.translation.events import Event
 from openai_api.upstream.access import AccessTokens, with_access
-from openai_api.upstream.answer import stream_answer
+from openai_api.upstream.answer import count_tokens, stream_answer
 from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.upstream.http import HttpClient
 from openai_api.upstream.refusals import Refusal
@@ -21,32 +22,43 @@ from openai_api.upstream.refusals import Refusal
 class CodeAssist:
     def __init__(self, client: HttpClient, endpoint: str, access: AccessTokens) -> None:
         self._client = client
-        self._url = f"{endpoint}/v1internal:streamGenerateContent?alt=sse"
+        self._methods = f"{endpoint}/v1internal:"
         self._access = access
 
-    async def ask(
+    def ask(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        body = wrap(prepared.body, model=prepared.model, project=entry.project, prompt_id=str(uuid4()))
+        send = partial(
+            stream_answer,
+            self._client,
+            f"{self._methods}streamGenerateContent?alt=sse",
+            body=body,
+            prepared=prepared,
+            new_call_id=new_call_id,
+            unwrap=unwrap,
+        )
+        return self._sent(send, entry, seconds)
+
+    def count(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        body = wrap_count(prepared.body, model=prepared.model)
+        return self._sent(partial(count_tokens, self._client, f"{self._methods}countTokens", body=body), entry, seconds)
+
+    async def _sent(
+        self, send: Callable[..., AsyncGenerator[list[Event], None]], entry: Entry, seconds: float
     ) -> AsyncGenerator[list[Event], None]:
         if not entry.project:
             message = "Code Assist wants a Google Cloud project, and this account has none."
             raise UpstreamRefused(Refusal(outcome=Outcome.PROJECT_MISSING, status=403, message=message))
-        body = wrap(prepared.body, model=prepared.model, project=entry.project, prompt_id=str(uuid4()))
 
-        def send(token: str, seconds: float) -> AsyncGenerator[list[Event], None]:
-            return stream_answer(
-                self._client,
-                self._url,
-                headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-                secret=token,
-                body=body,
-                prepared=prepared,
-                new_call_id=new_call_id,
-                seconds=seconds,
-                unwrap=unwrap,
-            )
+        def by_account(token: str, seconds: float) -> AsyncGenerator[list[Event], None]:
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            return send(headers=headers, secret=token, seconds=seconds)
 
         try:
-            async with aclosing(with_access(self._access, entry, send, seconds=seconds)) as answer:
+            async with aclosing(with_access(self._access, entry, by_account, seconds=seconds)) as answer:
                 async for events in answer:
                     yield events
         except UpstreamRefused as refused:

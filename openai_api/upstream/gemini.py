@@ -24,10 +24,12 @@ class Gemini:
         self._code_assist = code_assist
         self._cli = cli
 
-    def prepare(self, conversation: Conversation, roster: Roster) -> Prepared:
+    def prepare(self, conversation: Conversation, roster: Roster, *, counts: bool = False) -> Prepared:
         card = roster.models.get(conversation.model)
         written = write_request(conversation, output_limit=card.output_limit if card and card.output_limit else None)
         kinds, unfit, prompt = self._ways(conversation, roster.kinds)
+        if counts and kinds & _CLI:
+            kinds, unfit = kinds - _CLI, (*unfit, Notice("", "The Gemini CLI does not count tokens."))
         return Prepared(
             model=conversation.model,
             body=written.body,
@@ -39,6 +41,12 @@ class Gemini:
             names=dict(written.names),
             single_call=not conversation.parallel_tool_calls,
         )
+
+    def count(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        way = self._ai_studio if entry.kind in _GEMINI_API else self._code_assist
+        return way.count(prepared, entry, new_call_id=new_call_id, seconds=seconds)
 
     def ask(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float

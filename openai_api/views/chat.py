@@ -1,10 +1,14 @@
+import msgspec
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from openai_api.ids import new_id
 from openai_api.streaming import EventStream, chat_stream
 from openai_api.translation import chat
+from openai_api.translation.events import TokenCount
 from openai_api.views.base import GatewayView, json_response, unix_time
+
+_encode = msgspec.json.Encoder().encode
 
 
 class ChatCompletionsView(GatewayView):
@@ -21,3 +25,16 @@ class ChatCompletionsView(GatewayView):
         async with exchange:
             answers = await exchange.collect()
         return json_response(writer.completion(answers))
+
+
+class InputTokensView(GatewayView):
+    """POST /v1/chat/completions/input_tokens: how long a request is, without asking it. Free of charge."""
+
+    async def post(self, request: Request) -> HttpResponseBase:
+        asked = chat.read_request(request.body)
+        exchange = self.exchange("chat", stream=False)
+        await exchange.open(asked.conversation, notices=asked.notices, counts=True)
+        async with exchange:
+            [answer] = await exchange.collect()
+        tokens = sum(event.tokens for event in answer if isinstance(event, TokenCount))
+        return json_response(_encode({"object": "chat.completion.input_tokens", "input_tokens": tokens}))

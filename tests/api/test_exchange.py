@@ -27,7 +27,7 @@ SPENT = [TextDelta("Hel"), UsageReport(Usage(prompt=10, completion=5, total=15))
 class Everything(ScriptedUpstream):
     """An upstream for every model."""
 
-    def prepare(self, conversation, roster):
+    def prepare(self, conversation, roster, *, counts=False):
         return Prepared(model=conversation.model, body=b"{}")
 
     def upstream_for(self, model, roster):

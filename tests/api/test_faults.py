@@ -145,7 +145,7 @@ class Routed:
     def upstream_for(self, model, roster):
         return self
 
-    def prepare(self, conversation, roster):
+    def prepare(self, conversation, roster, *, counts=False):
         return prepare(conversation)
 
     def ask(self, prepared, entry, **given):
@@ -513,7 +513,7 @@ class Watched:
         conversation = asked_of(model).conversation
         relay = Relay(
             self.scene.pool,
-            self.scene.upstream,
+            self.scene.upstream.ask,
             prepare(conversation),
             whole=whole,
             limits=self.scene.gateway.limits,

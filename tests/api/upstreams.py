@@ -59,7 +59,7 @@ def relay_of(pool, upstream, *, whole=False, stops=(), model=FLASH, tokens=0, cl
     prepared = Prepared(model=model, body=b"{}", stops=stops, tokens=tokens)
     return Relay(
         pool,
-        upstream,
+        upstream.ask,
         prepared,
         whole=whole,
         limits=Limits(**limits),

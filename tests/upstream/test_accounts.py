@@ -61,6 +61,13 @@ class Account:
         async with aclosing(answer):
             return [event async for batch in answer for event in batch]
 
+    async def count(self, messages, **more) -> int:
+        conversation = chat.read_request(msgspec.json.encode({"model": FLASH, "messages": messages, **more})).conversation
+        prepared = self.gemini.prepare(conversation, Roster(entries=(self.entry,)), counts=True)
+        async with aclosing(self.gemini.count(prepared, self.entry, new_call_id=str, seconds=10)) as answer:
+            [[counted, _]] = [batch async for batch in answer]
+        return counted.tokens
+
     async def refused(self, **how):
         with pytest.raises(UpstreamRefused) as caught:
             await self.ask(HI, **how)
@@ -180,3 +187,35 @@ async def test_code_assists_refusals_mean_what_they_say(account, google, error, 
 async def test_an_error_inside_the_stream_is_read_through_the_envelope(account, google):
     google.script(text="a b", ends="error", error="capacity_exhausted", after=0)
     assert (await account("code_assist").refused()).outcome is Outcome.UPSTREAM_FAILED
+
+
+@EITHER
+async def test_tokens_are_counted_as_they_would_be_charged(account, google, kind):
+    ada = account(kind)
+    asked = [{"role": "system", "content": "Be brief, and kind to everybody."}, {"role": "user", "content": "What is a beaver?"}]
+    usage = [event.usage for event in await ada.ask(asked) if isinstance(event, UsageReport)][-1]
+    assert await ada.count(asked) == usage.prompt
+    assert google.log[-1].method == "countTokens"
+
+
+async def test_the_gemini_api_counts_tools_as_well(account, google):
+    ada = account("oauth")
+    assert await ada.count(HI, tools=[WEATHER]) > await ada.count(HI)
+
+
+@EITHER
+async def test_a_refused_count_is_a_refusal_like_any_other(account, google, kind):
+    ada = account(kind)
+    google.script(error="overloaded" if kind == "oauth" else "capacity_exhausted", account=ADA, method="countTokens")
+    with pytest.raises(UpstreamRefused) as caught:
+        await ada.count(HI)
+    assert caught.value.refusal.outcome is Outcome.UPSTREAM_FAILED
+
+
+@EITHER
+@pytest.mark.parametrize("body", ["{}", "no JSON", {"totalTokens": "many"}])
+async def test_an_answer_without_a_count_is_none(account, google, kind, body):
+    google.script(status=200, body=body, account=ADA, method="countTokens")
+    with pytest.raises(UpstreamRefused) as caught:
+        await account(kind).count(HI)
+    assert caught.value.refusal.outcome is Outcome.UPSTREAM_FAILED

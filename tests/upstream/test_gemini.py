@@ -69,6 +69,13 @@ def test_without_the_cli_its_credentials_are_out():
     assert made.unfit == (Notice("", NOT_INSTALLED),)
 
 
+def test_the_cli_is_not_asked_to_count():
+    roster = Roster(entries=(key(1), key(2, kind="gemini_cli")))
+    made = Gemini(Way(), Way(), Way()).prepare(asked(), roster, counts=True)
+    assert made.kinds == {"api_key", "oauth"}
+    assert [notice.field for notice in made.unfit] == [""]
+
+
 @pytest.mark.parametrize(
     ("kind", "way"), [("api_key", 0), ("oauth", 0), ("code_assist", 1), ("gemini_cli", 2)], ids=lambda value: str(value)
 )

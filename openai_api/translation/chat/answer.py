@@ -14,6 +14,7 @@ from openai_api.translation.events import (
     MediaDelta,
     TextDelta,
     ThoughtDelta,
+    TokenCount,
     ToolCallDelta,
     Usage,
     UsageReport,
@@ -144,6 +145,8 @@ class Choice:
             case UsageReport(usage):
                 self.usage = usage
                 return None
+            case TokenCount():
+                raise TypeError("A count of tokens is no part of a completion.")
             case Finished():
                 return self._finish(event)
 
