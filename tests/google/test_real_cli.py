@@ -7,6 +7,7 @@ it lets nobody set, and `sign_in_redirect.cjs` sends them here.
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +29,8 @@ def cli(google, tmp_path):
     program = PACKAGE.parents[1] / ".bin" / "gemini"
     if not program.exists():
         pytest.skip("missing program: gemini (npm installs it into tests/gemini_cli)")
+    if not shutil.which("node"):
+        pytest.skip("missing program: node")
     google.add_user(ADA, project="ada-project")
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "a-file.txt").write_text("Hello.")
