@@ -38,11 +38,9 @@ def write_prompt(conversation: Conversation) -> CliPrompt | tuple[Notice, ...]:
 def _prompt(conversation: Conversation) -> CliPrompt:
     turns = tuple(turn for turn in conversation.turns if _text(turn))
     system = "\n\n".join(text.text for text in conversation.system if text.text)
-    if capabilities_of(conversation.model).instruction == "sent" and turns:
-        return CliPrompt(_in_one(turns), system)
-    if system:
-        turns = (Turn("system" if turns else "user", (Text(system),)), *turns)
-    return CliPrompt(_in_one(turns))
+    if not turns:  # Instructions alone are the user's text, as they are elsewhere.
+        return CliPrompt(_in_one((Turn("user", (Text(system),)),)))
+    return CliPrompt(_in_one(turns), system)
 
 
 def _in_one(turns: tuple[Turn, ...]) -> str:
@@ -68,6 +66,8 @@ def _text(turn: Turn) -> str:
 
 def _asks_for_more(conversation: Conversation) -> Iterator[Notice]:
     """What a prompt cannot hold, and what the CLI does not give back."""
+    if capabilities_of(conversation.model).instruction != "sent":
+        yield Notice("model", "the Gemini CLI sends an instruction in any case, and this model takes none")
     if conversation.tools:
         yield Notice("tools", "the Gemini CLI calls no functions of others")
     if any(not isinstance(part, Text) for turn in conversation.turns for part in turn.parts):
