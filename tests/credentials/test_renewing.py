@@ -132,10 +132,15 @@ def ada(google: GoogleSimulator) -> GoogleSimulator:
 
 def at_expiry(google: GoogleSimulator, process: Process) -> int:
     """Ada's account, whose access token has just ended."""
-    login = google.login(ADA)
+    account = process.run("log_in", **login_of(google, ADA))
     google.expire_access(ADA)
+    return account
+
+
+def login_of(google: GoogleSimulator, email: str) -> dict[str, Any]:
+    login = google.login(email)
     given = {"access_token": login.access_token, "refresh_token": login.refresh_token, "scope": login.scope}
-    return process.run("log_in", email=ADA, expires_at=0.0, **given)
+    return {"email": email, "expires_at": 0.0, **given}
 
 
 def all_ask(processes: list[Process], account: int, threads: int = REQUESTS, **wish: Any) -> list[str]:
@@ -172,6 +177,15 @@ def test_the_end_of_a_login_is_found_out_by_one_call(ada, eight):
         process.run("settle", PAUSE_SECONDS=60.0)
     assert set(all_ask(eight, account)) == {"LoginEnded"}
     assert len(calls(ada)) == 1
+
+
+def test_all_that_log_in_with_a_new_account_at_once_make_one(google, eight):
+    google.add_user("grace@example.com")
+    logins = [login_of(google, "grace@example.com") for _ in eight]
+    for process, login in zip(eight, logins, strict=True):
+        process.begin("log_in", **login)
+    [account] = {process.end() for process in eight}
+    assert eight[0].run("stored", account=account) in [[login["access_token"], login["refresh_token"]] for login in logins]
 
 
 @pytest.mark.parametrize("rotate", [False, True])
