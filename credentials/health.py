@@ -40,7 +40,7 @@ class Reason(TextChoices):
     KEY_RESTRICTED = "key_restricted", "restricted to other APIs or places"
     SUSPENDED = "suspended", "suspended by Google"
     PROJECT_DENIED = "project_denied", "its project is denied access"
-    API_DISABLED = "api_disabled", "the Gemini API is not enabled in its project"
+    API_DISABLED = "api_disabled", "the API is not enabled in its project"
     VALIDATION_REQUIRED = "validation_required", "Google wants the account to be verified"
     UNSUPPORTED_CLIENT = "unsupported_client", "Google no longer serves this kind of account"
     NOT_PERMITTED = "not_permitted", "lacks the permission or the licence"

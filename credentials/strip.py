@@ -33,7 +33,7 @@ WORDS: dict[Outcome, str] = {
     Outcome.KEY_RESTRICTED: "key restricted to other APIs or places",
     Outcome.SUSPENDED: "suspended by Google",
     Outcome.PROJECT_DENIED: "project denied access",
-    Outcome.API_DISABLED: "Gemini API not enabled in the project",
+    Outcome.API_DISABLED: "API not enabled in the project",
     Outcome.VALIDATION_REQUIRED: "account must be verified",
     Outcome.UNSUPPORTED_CLIENT: "this kind of account is no longer served",
     Outcome.NOT_PERMITTED: "no permission or licence",

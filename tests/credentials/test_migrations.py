@@ -9,6 +9,7 @@ from credentials.models import Kind
 
 BEFORE = [("credentials", "0002_default_aliases")]
 AFTER = [("credentials", "0003_pool_memory")]
+ACCOUNTS = [("credentials", "0004_google_accounts")]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,7 +23,7 @@ def migrate(to):
 @pytest.fixture
 def before():
     yield migrate(BEFORE)
-    migrate(AFTER)
+    migrate(MigrationExecutor(connection).loader.graph.leaf_nodes())
 
 
 def add_key(apps, number, **fields):
@@ -55,3 +56,17 @@ def test_the_way_back_leaves_out_what_the_version_before_cannot_read(before):
     apps = migrate(BEFORE)
     assert apps.get_model("credentials", "KeyHealth").objects.get().model == "gemini-3.1-pro-preview"
     assert apps.get_model("credentials", "Credential").objects.get().state == "available"
+
+
+def test_on_the_way_back_no_account_is_taken_for_a_key(before):
+    apps = migrate(ACCOUNTS)
+    address = "somebody-with-a-long-name@example.com"
+    account = apps.get_model("credentials", "Credential").objects.create(
+        kind=Kind.OAUTH, use="gemini_api", email=address, masked=address, secret="1//refresh", fingerprint="1"
+    )
+    apps.get_model("credentials", "GoogleLogin").objects.create(credential=account)
+    add_rest(apps, credential=account, reason="login_ended", state="invalid", model="", until=None)
+    apps = migrate(AFTER)
+    left = apps.get_model("credentials", "Credential").objects.get()
+    assert (left.enabled, left.masked) == (False, "…")
+    assert not apps.get_model("credentials", "KeyHealth").objects.exists()

@@ -19,7 +19,7 @@ from tests.house.waiting import eventually
 PUBLIC = {"", "health", "ready", "admin/login/", "auth/callback", "auth/status"}
 NOWHERE = "*"
 # How a route is asked that has nothing for GET.
-METHOD = {"v1/chat/completions": "POST"}
+METHOD = {"v1/chat/completions": "POST", "v1/chat/completions/input_tokens": "POST"}
 # What any member of the staff may open, whatever their rights.
 OF_ALL_STAFF = re.compile(
     r"admin/((search|logout|password_change|password_change/done|jsi18n)/)?|admin/r/.*|admin/<url>|.*/<object_id>/"
@@ -126,7 +126,8 @@ def verdict(answer: httpx.Response) -> str:
 
 
 def test_the_maps_were_read():
-    assert {"v1/chat/completions", "v1/models", "v1/models/<model>", "health", "ready", NOWHERE} == set(API)
+    chat = {"v1/chat/completions", "v1/chat/completions/input_tokens"}
+    assert {*chat, "v1/models", "v1/models/<model>", "health", "ready", NOWHERE} == set(API)
     assert {"admin/", "admin/credentials/apikey/paste_keys/", "admin/auth/user/<id>/password/", "admin/<url>"} <= set(SITE)
     assert len(SITE) == len(set(SITE)) > 45
 
@@ -149,7 +150,7 @@ def test_the_api_opens_to_no_session(house, caller):
 def test_the_api_opens_to_a_token(house):
     answers = {route: house.ask("token", route).status_code for route in API}
     # 400: the request without a body was read.
-    opened = {"v1/chat/completions": 400, "v1/models": 200, "v1/models/<model>": 200}
+    opened = {**dict.fromkeys(METHOD, 400), "v1/models": 200, "v1/models/<model>": 200}
     assert answers == opened | {"health": 200, "ready": 200, NOWHERE: 404}
 
 
