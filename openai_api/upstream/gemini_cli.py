@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from credentials.accounts.gemini_cli import NOT_INSTALLED
 from credentials.roster import Entry
-from openai_api.translation.cli_prompt import CliPrompt
 from openai_api.translation.code_assist import code_assist_name
 from openai_api.translation.events import Event
 from openai_api.upstream.access import AccessTokens, with_access
@@ -76,17 +75,15 @@ class GeminiCli:
             raise broken(f"The Gemini CLI could not be started: {error.strerror}.", status=503) from error
 
     def _begin(self, prepared: Prepared, entry: Entry, secret: str) -> tuple[Order, Reader]:
-        if not self.installed:
-            raise broken(NOT_INSTALLED, status=503)
+        if not self.installed or prepared.prompt is None:
+            raise broken(NOT_INSTALLED if not self.installed else "The Gemini CLI cannot be asked this.", status=503)
         by_key = bool(entry.secret)
         if other := instead_of(prepared.model, by_key=by_key):
             raise UpstreamRefused(other_model(other))
         body = _read_body(prepared.body)
         config = body.generation_config | ({"safetySettings": body.safety_settings} if body.safety_settings else {})
         access = by_api_key(secret, self._base_url) if by_key else by_login(secret, self._code_assist_url, entry.project)
-        wanted = order(
-            self._path, prepared.prompt or CliPrompt(""), model=prepared.model, config=config, access=access, by_key=by_key
-        )
+        wanted = order(self._path, prepared.prompt, model=prepared.model, config=config, access=access, by_key=by_key)
         names = frozenset({prepared.model} if by_key else {prepared.model, code_assist_name(prepared.model)})
         return wanted, Reader(models=names, limit=config.get("maxOutputTokens", 0), of_code_assist=not by_key)
 
