@@ -64,9 +64,9 @@ class LoginPages(CredentialAdmin):
     def account(self, credential: Credential) -> str:
         """Who it is, what it is used for, and when its turn is, where that is anything special."""
         named = self.name(credential) if credential.label else format_html('<span class="two-lines">{}</span>', credential.masked)
-        turn = f"priority {credential.priority}" if credential.priority else ""
-        weight = f"weight {credential.weight}" if credential.weight != 1 else ""
-        below = " · ".join(filter(None, (self.used_for(credential), turn, weight)))
+        weight = f" ×{credential.weight}" if credential.weight != 1 else ""
+        turn = f"priority {credential.priority}{weight}" if credential.priority or weight else ""
+        below = " · ".join(filter(None, (self.used_for(credential), turn)))
         lacks = format_html('<small class="is-lacking">{}</small>', "terms not acknowledged") if credential.lacks_terms else ""
         return format_html('{}<span class="two-lines"><small>{}</small>{}</span>', named, below, lacks)
 

@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.utils.timezone import now
 
 from credentials import explain
+from credentials.accounts import gemini_cli
 from credentials.admin.shown import link_to_page, visible_kinds
 from credentials.models import Credential, Kind, Use
 from credentials.pool import Pool, pool
@@ -29,15 +30,22 @@ def who_would_serve_view(model_admin: ModelAdmin, request: HttpRequest) -> HttpR
     if asked_for:
         page["answers"] = picture.roster.resolve(asked_for)
         page |= _sides(_explained(picture, asked_for), visible_kinds(request.user))
+        page["not_installed"] = gemini_cli.NOT_INSTALLED if _lacks_the_cli(picture) else ""
     return TemplateResponse(request, "credentials/who_would_serve.html", model_admin.admin_site.each_context(request) | page)
 
 
 def _explained(picture: Pool, model: str) -> list[explain.Candidate]:
     async def look() -> list[explain.Candidate]:
-        return explain.explain(picture, model, kinds=None, at=now().timestamp())
+        kinds = picture.roster.kinds - {Kind.GEMINI_CLI} if _lacks_the_cli(picture) else None
+        return explain.explain(picture, model, kinds=kinds, at=now().timestamp())
 
     # The pool of a web process belongs to its event loop, and this page is made in a thread.
     return async_to_sync(look)()
+
+
+def _lacks_the_cli(picture: Pool) -> bool:
+    """Whether there are credentials that nobody can be served with, since the Gemini CLI is missing here."""
+    return Kind.GEMINI_CLI in picture.roster.kinds and not gemini_cli.installed()
 
 
 def _sides(candidates: list[explain.Candidate], kinds: list[Kind]) -> dict[str, Any]:

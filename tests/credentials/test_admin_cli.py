@@ -123,6 +123,15 @@ def test_a_login_for_it_is_for_code_assist_alone(admin, installed, settings):
     assert answer.url == "/auth/login?kind=gemini_cli&use=code_assist&project=&label="
 
 
+def test_who_would_serve_counts_on_it_only_where_it_is_installed(admin, by_login, installed, settings):
+    address = f"{CLI}who_would_serve/?model=gemini-3.8-flash"
+    assert admin.get(address).context["asked_number"] == 1
+    settings.GEMINI_CLI_PATH = "/no/such/program"
+    shown = admin.get(address)
+    assert shown.context["asked_number"] == 0
+    assert "The Gemini CLI is not installed here" in shown.content.decode()
+
+
 def test_deleting_asks_about_a_login_only_where_there_is_one(admin, by_login, installed):
     key = GeminiCli.objects.create(secret="AQ.listed-0123456789", use=Use.GEMINI_API)
     asks = ["Also revoke the login" in admin.get(f"{CLI}{pk}/delete/").content.decode() for pk in (by_login.pk, key.pk)]

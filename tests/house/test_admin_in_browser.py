@@ -19,6 +19,7 @@ from tests.house.waiting import eventually
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
 KEYS, TOKENS = "/admin/credentials/apikey/", "/admin/credentials/clienttoken/"
+ACCOUNTS, CLI = "/admin/credentials/googleaccount/", "/admin/credentials/geminicli/"
 ALIASES, USAGE = "/admin/credentials/modelalias/", "/admin/openai_api/usagerecord/"
 RUNS, LIMITS, ERRORS = "/admin/credentials/checkrun/", "/admin/credentials/quotalimit/", "/admin/credentials/unknownerror/"
 ALERTS, WHO = "/admin/credentials/alert/", "/admin/credentials/apikey/who_would_serve/"
@@ -44,6 +45,18 @@ seen = {"first_at": now(), "last_at": now(), "credential": key, "model": "gemini
 UnknownError.objects.get_or_create(digest="d", defaults=seen | {"status": 418, "body": '{"error": {"status": "TEAPOT"}}'})
 alert = {"message": "Google fails for gemini-3.8-pro: 3 of 4 credentials met it.", "began_at": now()}
 Alert.objects.get_or_create(cause="upstream_failed", model="gemini-3.8-pro", ended_at=None, defaults=alert)
+"""
+ACCOUNT = """
+from django.utils.timezone import now
+from credentials.models import GoogleAccount, GoogleLogin
+account = GoogleAccount(email="a.long.name@subsidiary.example.com", use="code_assist", secret="1//refresh-in-the-browser")
+account.enabled, account.state, account.reason = False, "invalid", "validation_required"
+account.detail = "Verify your account to continue. https://accounts.google.com/signin/continue?flowName=GlifWebSignIn"
+account.save()
+quota = [{"model": "gemini-2.5-pro", "remaining_fraction": 0.04, "remaining_amount": "12", "reset_at": "2030-01-01T00:00:00Z"}]
+login = {"project": "team-project-4711", "tier_name": "Gemini Code Assist Standard", "quota": quota, "quota_at": now()}
+GoogleLogin.objects.create(credential=account, access_until=now(), **login)
+print(account.pk)
 """
 PASSWORD = r"first admin: admin, password (\S+)"
 DESK, PHONE = {"width": 1300, "height": 850}, {"width": 390, "height": 800}
@@ -318,8 +331,30 @@ def test_every_page_fits_the_screen_in_either_light(house, pool, operator, scree
     house.castor.python(MISHAPS)
     pages = ("/admin/", KEYS, f"{KEYS}1/change/", f"{KEYS}paste_keys/", TOKENS, f"{TOKENS}add/", ALIASES, USAGE)
     pages += (RUNS, f"{RUNS}1/change/", f"{WHO}?model=gemini-3.8-flash", ERRORS, f"{ERRORS}1/change/", ALERTS)
-    for path in (*pages, LIMITS, f"{LIMITS}add/"):
+    look_at(operator, *pages, LIMITS, f"{LIMITS}add/")
+
+
+@pytest.fixture
+def account(house) -> Iterator[int]:
+    """The id of an account with something wrong; nobody has really logged in with it."""
+    yield int(house.castor.python(ACCOUNT).split()[-1])
+    house.castor.python("from credentials.models import GoogleAccount; GoogleAccount.objects.all().delete()")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
+def test_the_pages_of_accounts_fit_the_screen_in_either_light(house, account, operator, screen, scheme):
+    operator.page.set_viewport_size(screen)
+    operator.page.emulate_media(color_scheme=scheme)
+    look_at(operator, ACCOUNTS, f"{ACCOUNTS}{account}/change/", f"{ACCOUNTS}{account}/delete/", f"{ACCOUNTS}connect/")
+    look_at(operator, CLI, f"{CLI}add/", f"{CLI}connect/", "/admin/")
+
+
+def look_at(operator: Operator, *paths: str) -> None:
+    for path in paths:
         operator.open(path)
-        operator.picture(f"{re.sub('[/?=]+', '-', path.strip('/'))}, {scheme}, {screen['width']}")
+        dark = operator.page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+        size = operator.page.viewport_size
+        operator.picture(f"{re.sub('[/?=]+', '-', path.strip('/'))}, {'dark' if dark else 'light'}, {size and size['width']}")
         wider = operator.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, path
