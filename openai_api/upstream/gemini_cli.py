@@ -63,8 +63,8 @@ class GeminiCli:
     async def _ask(self, prepared: Prepared, entry: Entry, secret: str, seconds: float) -> AsyncGenerator[list[Event], None]:
         until = time.monotonic() + seconds
         try:
-            order, reader = self._begin(prepared, entry, secret)
-            async with self._turn(until), run(order) as cli, aclosing(_answer(cli, reader, until)) as answer:
+            wanted, reader = self._begin(prepared, entry, secret)
+            async with self._turn(until), run(wanted) as cli, aclosing(_answer(cli, reader, until)) as answer:
                 async for events in answer:
                     yield events
         except UpstreamRefused as refused:
