@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 import structlog
-from django.db import DatabaseError, InterfaceError, close_old_connections, transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.timezone import now
@@ -72,7 +72,6 @@ def fresh(credential_id: int, *, than: str = "", at_least: float = 60.0) -> Acce
     not be called within a transaction. Raises OAuthError: NoLogin, LoginEnded, ClientRefused, ClientMissing, OAuthUnavailable.
     """
     with _turns.setdefault(credential_id, Lock()), _named_database_errors():
-        close_old_connections()  # The thread may have had its own for hours.
         login = _read(credential_id)
         if _holds(login, at_least) and login.access_token != than:
             return _access(login)
@@ -154,7 +153,6 @@ def _keep(asked_with: GoogleLogin, tokens: Tokens) -> Access:
             log.error("New tokens of an account cannot be written down.", account=asked_with.pk, cause=type(error).__name__)
         if pause is not None:
             time.sleep(pause)
-            close_old_connections()
     return Access(tokens.access_token, tokens.expires_at)
 
 

@@ -70,6 +70,20 @@ class TestWhenItIsRenewed:
         assert fresh(account.pk, than=refused).token == first.token
         assert len(calls(sign_in)) == 1
 
+    def test_one_that_others_have_renewed_just_before_we_could_is_not_renewed_again(self, sign_in, account, monkeypatch):
+        claim = tokens._claim
+
+        def claim_late(credential_id: int) -> str:
+            given = {"access_token": "ya29.theirs", "access_until": now() + timedelta(hours=1)}
+            GoogleLogin.objects.filter(pk=credential_id).update(**given)
+            return claim(credential_id)
+
+        expire(sign_in, account)
+        monkeypatch.setattr(tokens, "_claim", claim_late)
+        assert fresh(account.pk).token == "ya29.theirs"
+        assert calls(sign_in) == []
+        assert login_of(account).renewal == ""
+
     def test_whoever_wants_more_time_has_it_renewed_earlier(self, sign_in, account):
         lasts(account, 300)
         fresh(account.pk, at_least=200)
