@@ -14,9 +14,12 @@ from credentials.accounts import oauth, tokens
 from credentials.accounts.oauth import ClientMissing, ClientRefused, LoginEnded, OAuthUnavailable, Tokens
 from credentials.accounts.tokens import DatabaseUnavailable, NoLogin, expiring, fresh
 from credentials.health import Outcome, State
+from credentials.loading import load_roster
 from credentials.models import Credential, GoogleLogin, KeyHealth, PoolVersion, QuotaLimit, StateChange
+from credentials.pool import Evidence, Pool
 from tests.credentials.accounts import ADA, calls, expire, log_in, tokens_of
 from tests.credentials.accounts import sign_in as sign_in
+from tests.credentials.pools import FLASH
 
 GRACE = "grace@example.com"
 
@@ -308,6 +311,26 @@ def down(only: str = ""):
 
     with connection.execute_wrapper(refuse):
         yield
+
+
+def test_a_login_that_ends_while_several_processes_use_it_makes_its_account_invalid_once(sign_in, account):
+    """Each has calls under way, all of which learn of it; the background worker does as well."""
+    at, kinds = time.time(), frozenset({"oauth"})
+    pools = [Pool() for _ in range(4)]
+    for pool in pools:
+        pool.install(load_roster({}), {})
+    leases = [(pool, pool.lease(FLASH, at=at, kinds=kinds)) for pool in pools for _ in range(10)]
+    sign_in.revoke(ADA)
+    expire(sign_in, account)
+    for pool, lease in leases:
+        with pytest.raises(LoginEnded) as caught:
+            fresh(account.pk)
+        pool.report(lease, Outcome.LOGIN_ENDED, at=at, evidence=Evidence(detail=caught.value.message))
+    for pool in pools:
+        store.save(pool.take_learned())
+    tasks.refresh_login(account.pk)
+    assert [(line.state, line.reason) for line in StateChange.objects.all()] == [(State.INVALID, "login_ended")]
+    assert len(calls(sign_in)) == 1
 
 
 class TestAhead:
