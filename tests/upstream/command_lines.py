@@ -94,10 +94,21 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+_others: set[int] = set()
+"""What runs on behalf of the tests before: servers that they all share."""
+
+
+def leave_out_others() -> None:
+    """To be called before a test starts anything."""
+    _others.clear()
+    _others.update(children())
+
+
 def children(pid: int = os.getpid()) -> list[int]:
     """Processes that it has started and that run, or that it has not waited for."""
     tasks = Path(f"/proc/{pid}/task")
-    return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+    found = [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+    return [child for child in found if child not in _others]
 
 
 def command_lines() -> list[bytes]:

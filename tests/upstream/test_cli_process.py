@@ -23,6 +23,7 @@ from tests.upstream.command_lines import (
     cli_of,
     homes,
     is_alive,
+    leave_out_others,
     program,
     refusal_of,
     until,
@@ -43,6 +44,7 @@ time.sleep(1000)
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    leave_out_others()
     return tmp_path
 
 

@@ -25,6 +25,7 @@ from tests.upstream.command_lines import (
     cli_of,
     command_lines,
     homes,
+    leave_out_others,
     need_real_cli,
     refusal_of,
 )
@@ -33,6 +34,7 @@ from tests.upstream.command_lines import (
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    leave_out_others()
 
 
 @pytest.fixture
