@@ -34,10 +34,12 @@ class Part:
     def said(self) -> str:
         return self._log.read_text()
 
-    def start(self) -> None:
+    def start(self, **settings: str) -> None:
+        """`settings`: other ones than it was made with, until it is stopped."""
+        environment = {**(os.environ if self._environment is None else self._environment), **settings}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=HOME, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._command, cwd=HOME, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     def stop(self) -> int:

@@ -93,7 +93,7 @@ class Production:
             "DJANGO_SETTINGS_MODULE": "proxy_site.settings",
             "DATABASE_URL": self.cluster.url,
             "REDIS_URL": self.redis.url,
-            "GOOGLE_GEMINI_BASE_URL": google.url,
+            **google.settings(),
             "PORT": str(self.port),
             "WEB_WORKERS": str(workers),
             "RETRY_DELAY": "10",
@@ -116,8 +116,8 @@ class Production:
     def root(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start_web(self) -> None:
-        self.web.start()
+    def start_web(self, **settings: str) -> None:
+        self.web.start(**settings)
         self.wait_for_web()
 
     def wait_for_web(self) -> None:

@@ -23,7 +23,9 @@ import json, sys
 import django
 django.setup()
 from django.db import IntegrityError
-from credentials.models import Alert, ApiKey, Credential, KeyHealth, PoolVersion, QuotaLimit, StateChange, UnknownError
+from credentials.accounts.oauth import Tokens
+from credentials.accounts.saving import save_login
+from credentials.models import Alert, Credential, KeyHealth, PoolVersion, QuotaLimit, StateChange, UnknownError
 for model in (Alert, StateChange, KeyHealth, QuotaLimit, UnknownError):
     model.objects.all().delete()
 while Credential.objects.exists():
@@ -31,11 +33,25 @@ while Credential.objects.exists():
         Credential.objects.all().delete()
     except IntegrityError:
         pass  # The web processes were writing down what they had used.
-made = {name: ApiKey.objects.create(secret=name, label=name, **fields).pk for name, fields in json.load(sys.stdin).items()}
+wanted = json.load(sys.stdin)
+made = {name: Credential.objects.create(secret=name, label=name, **fields).pk for name, fields in wanted["keys"].items()}
+for email, account in wanted["accounts"].items():
+    tokens, fields = Tokens(**account.pop("tokens")), account.pop("fields")
+    made[email] = save_login(email=email, tokens=tokens, terms_accepted_by="the admin", **account)[0].pk
+    Credential.objects.filter(pk=made[email]).update(**fields)
 PoolVersion.bump()
 PoolVersion.bump_rests()
 print(json.dumps(made))
 """
+
+
+class Account(Struct, frozen=True):
+    """A Google account. `user`: more of what Google holds of it (`accounts.User`); `fields`: more of its credential's own."""
+
+    use: str = "code_assist"
+    project: str = "of-the-account"
+    user: Mapping[str, Any] = {}
+    fields: Mapping[str, Any] = {}
 
 
 class Seen(Struct, frozen=True):
@@ -74,22 +90,34 @@ class Scene:
     # --- Setting ------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def pool(self, projects: Mapping[str, str], **fields: Mapping[str, Any]) -> Iterator[None]:
-        """A pool of these keys, and of nothing else. `projects`: key → its Google project, which Castor does not know.
+    def pool(
+        self, projects: Mapping[str, str], accounts: Mapping[str, Account] | None = None, **fields: Mapping[str, Any]
+    ) -> Iterator[None]:
+        """A pool of these, and of nothing else. `projects`: key → its Google project, which Castor does not know.
 
-        `fields` are more of the credential's own, by key. Every web process has served when the block begins.
+        `accounts`: by e-mail address. `fields` are more of the credential's own, by key. Every web process has served when the
+        block begins.
         """
         self.google.scripts.clear()
         self.google.quotas.reset()
         self.google.keys.clear()
         self.google.keys.update(projects)
-        made = self.django(_NEW_POOL, {name: dict(fields.get(name, {})) for name in projects})
-        self.ids = json.loads(made)
+        keys = {name: dict(fields.get(name, {})) for name in projects}
+        logins = {email: self._log_in(email, account) for email, account in (accounts or {}).items()}
+        self.ids = json.loads(self.django(_NEW_POOL, {"keys": keys, "accounts": logins}))
         with self.connected():
-            eventually(lambda: all(view.keys() == projects.keys() for view in self.views()), "known to every web process")
+            eventually(lambda: all(view.keys() == self.ids.keys() for view in self.views()), "known to every web process")
             assert [worker.chat().status for worker in self.workers] == [200] * len(self.workers)
             self.google.log.clear()
             yield
+
+    def _log_in(self, email: str, account: Account) -> dict[str, Any]:
+        """Anew, on an untouched day of Code Assist's; what is to be stored of it."""
+        self.google.add_user(email, project=account.project, **account.user)
+        self.google.state.code_assist.reset()
+        login = self.google.login(email)
+        tokens = {name: getattr(login, name) for name in ("access_token", "refresh_token", "expires_at", "scope")}
+        return {"use": account.use, "project": account.project, "tokens": tokens, "fields": dict(account.fields)}
 
     @contextmanager
     def connected(self) -> Iterator[None]:
@@ -168,11 +196,12 @@ class Scene:
         return self.castor.rows("SELECT cause, model, began_at, ended_at FROM credentials_alert ORDER BY id")
 
     def calls(self, key: str = "") -> list[Call]:
-        """The calls for an answer that Google has seen; all keys' or one's."""
-        return [call for call in self.google.log.generation() if key in ("", call.key)]
+        """The calls for an answer that Google has seen; everybody's, or those of one key or account."""
+        return [call for call in self.google.log.generation() if key in ("", call.key, call.account)]
 
     def calls_by_key(self) -> Counter[str]:
-        return Counter(call.key for call in self.calls())
+        """By key, or by the account whose access token it was."""
+        return Counter(call.account or call.key for call in self.calls())
 
     def truth(self, model: str = MODEL) -> dict[str, str]:
         """The state that each key would have if Castor knew what Google knows."""
