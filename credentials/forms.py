@@ -133,7 +133,10 @@ class PasteForm(forms.Form):
 
     keys = forms.CharField(
         required=False,
-        widget=SecretTextarea({"rows": 12, "autocomplete": "off", "spellcheck": "false", "autofocus": True}),
+        # By script, not by `autofocus`: browsers do not focus what is still hidden when they come by.
+        widget=SecretTextarea(
+            {"rows": 12, "autocomplete": "off", "spellcheck": "false", "x-init": "$nextTick(() => $el.focus())"}
+        ),
         help_text="One a line, or between commas, semicolons, quotes or blanks; JSON or an .env file does as well.",
     )
     uploads = ManyFilesField(
