@@ -260,6 +260,23 @@ def test_an_account_serves_until_its_day_is_used_up_then_keys_do_and_it_is_asked
         assert fallback.calls_by_key() == {ADA: 10}
 
 
+def test_code_assist_is_believed_when_it_names_another_moment_than_midnight(fallback):
+    with fallback.pool(KEYS, {ADA: Account()}):
+        fallback.google.script(account=ADA, error="quota_exhausted", seconds=5 * 3600)
+        fallback.ask_until_tried(ADA)
+        [rest] = eventually(fallback.rests, "written down")
+        assert abs(rest.until - fallback.clock.now() - timedelta(hours=5)) < timedelta(minutes=1)
+        fallback.everyone_sees(ADA, "rate_limited")
+        fallback.google.log.clear()
+        fallback.clock.move_to(rest.until - timedelta(minutes=1))
+        assert not burst(fallback.castor, 20).failed
+        assert fallback.calls(ADA) == []
+        fallback.clock.move_to(rest.until + timedelta(seconds=5))
+        fallback.ask_until_tried(ADA)
+        for worker in fallback.workers:
+            eventually(lambda worker=worker: asks(fallback, worker, ADA), "asked again by every process")
+
+
 def asks(scene: Scene, worker: WebProcess, email: str) -> bool:
     """Whether the process has its next request served by the account."""
     before = len(scene.calls(email))
