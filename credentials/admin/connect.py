@@ -20,6 +20,8 @@ def connect_view(model_admin: ModelAdmin, request: HttpRequest, *, kind: Kind) -
     if not refused and form.is_valid():
         given = form.cleaned_data
         query = {"kind": kind.value, "use": given["use"], "project": given["project"].strip(), "label": given["label"].strip()}
+        if "paste" in request.POST:
+            query["paste"] = "1"
         # The request itself goes on, with its body and its proof that this page sent it: in an address anybody could have
         # an admin acknowledge something.
         return redirect(f"{reverse('auth:login')}?{urlencode(query)}", preserve_request=True)

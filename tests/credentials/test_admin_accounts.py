@@ -373,6 +373,12 @@ class TestConnect:
         [pending] = admin.session["google_logins"].values()
         assert (pending["wanted"]["terms_accepted_by"], pending["wanted"]["use"]) == ("root", "code_assist")
 
+    def test_who_wants_to_paste_gets_the_page_for_it(self, admin):
+        given = {"use": "gemini_api", "project": "p-1", "paste": "1"}
+        page = admin.post(f"{ACCOUNTS}connect/", given, follow=True)
+        assert page.status_code == 200
+        assert 'name="address"' in page.content.decode()
+
     def test_a_setting_names_the_project_where_the_form_does_not(self, admin, settings):
         settings.GOOGLE_CLOUD_PROJECT = "house-project"
         assert "house-project" in admin.get(f"{ACCOUNTS}connect/").content.decode()
