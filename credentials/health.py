@@ -47,6 +47,7 @@ class Reason(TextChoices):
     HALF_ALIVE = "half_alive", "lists models, but may not use them"
     LOGIN_ENDED = "login_ended", "its login has ended: log in again"
     PROJECT_MISSING = "project_missing", "needs a Google Cloud project"
+    SIGN_IN_FAILED = "sign_in_failed", "its access token cannot be renewed for now"
 
 
 class Outcome(StrEnum):
@@ -82,6 +83,8 @@ class Outcome(StrEnum):
     LOGIN_ENDED = auto()
     """Google takes the refresh token of an account no longer."""
     PROJECT_MISSING = auto()
+    SIGN_IN_FAILED = auto()
+    """An account could not be asked at all: Google's sign-in is down, or refuses the OAuth client. Its login may be good."""
 
 
 class Scope(Enum):
@@ -152,6 +155,8 @@ EFFECTS: dict[Outcome, Effect] = {
     Outcome.HALF_ALIVE: _dead(Reason.HALF_ALIVE),
     Outcome.LOGIN_ENDED: _dead(Reason.LOGIN_ENDED),
     Outcome.PROJECT_MISSING: _dead(Reason.PROJECT_MISSING),
+    # Whoever has no token cannot be asked, whosesoever the fault is: at once others are, and be it all of the accounts.
+    Outcome.SIGN_IN_FAILED: Effect(Scope.CREDENTIAL, True, State.RATE_LIMITED, Reason.SIGN_IN_FAILED),
 }
 
 SCOPES = {effect.reason: effect.scope for effect in EFFECTS.values() if effect.reason is not None}
@@ -162,7 +167,7 @@ SOFT = frozenset(effect.reason for effect in EFFECTS.values() if effect.soft)
 CONTRASTED = frozenset({Outcome.UPSTREAM_FAILED, Outcome.THROTTLED})
 """What counts against a credential only while others are answered: it takes that contrast to tell whose fault it is."""
 
-LETTERS: dict[Outcome, str] = dict(zip(Outcome, "srdmnxtckluyjavwphbfqg?oi", strict=True))
+LETTERS: dict[Outcome, str] = dict(zip(Outcome, "srdmnxtckluyjavwphbfqg?oie", strict=True))
 """One letter an outcome, for the strip of the last ones."""
 OUTCOMES = {letter: outcome for outcome, letter in LETTERS.items()}
 
@@ -201,6 +206,8 @@ def rest_until(
             return at + 6 * HOUR
         case Outcome.UNEXPLAINED:
             return at + rules.cooldown / 4
+        case Outcome.SIGN_IN_FAILED:
+            return at + min(rules.cooldown / 4 * 2.0 ** min(strikes - 1, 8), rules.cooldown)
         case Outcome.UPSTREAM_FAILED | Outcome.THROTTLED if strikes >= max(rules.failures, 2):
             # One failure alone has no contrast: others must have been answered since.
             return at + max(asked_for or 0.0, rules.cooldown)

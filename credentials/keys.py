@@ -36,6 +36,9 @@ class Candidate(Struct, frozen=True):
     flaw: str = ""
     """Why it cannot be a key; empty: it can."""
 
+    def __repr__(self) -> str:
+        return f"<Candidate {self.masked} in {self.where}>"
+
     @property
     def masked(self) -> str:
         return mask(self.secret)

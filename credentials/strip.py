@@ -45,6 +45,7 @@ WORDS: dict[Outcome, str] = {
     Outcome.UNEXPLAINED: "refused in words that are not known",
     Outcome.LOGIN_ENDED: "login ended",
     Outcome.PROJECT_MISSING: "no Google project",
+    Outcome.SIGN_IN_FAILED: "no access token to be had",
 }
 
 _SORTS = {
@@ -56,6 +57,7 @@ _SORTS = {
     Outcome.THROTTLED: Sort.UPSTREAM,
     Outcome.GATEWAY_REFUSED: Sort.UPSTREAM,
     Outcome.UNEXPLAINED: Sort.UPSTREAM,
+    Outcome.SIGN_IN_FAILED: Sort.UPSTREAM,
 }
 
 

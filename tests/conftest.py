@@ -8,6 +8,8 @@ from django.contrib.auth.models import User
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 
+from credentials.accounts import tokens
+from credentials.accounts.outage import outage
 from tests import postgresql
 
 pytest_plugins = ["tests.google.fixtures", "tests.api.server"]
@@ -25,6 +27,13 @@ def bring_back_what_migrations_had_made(app_config, **given):
     is_emptied = "plan" not in given  # A migration says what it has done.
     if app_config.label == "credentials" and is_emptied:
         import_module("credentials.migrations.0002_default_aliases").add_aliases(apps, None)
+
+
+@pytest.fixture(autouse=True)
+def no_outage_is_remembered():
+    """Of Google's sign-in, as the test before left it."""
+    outage.is_over()
+    tokens._noted.clear()
 
 
 @pytest.fixture

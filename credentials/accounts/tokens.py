@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from credentials.accounts import oauth
 from credentials.accounts.oauth import ClientRefused, LoginEnded, OAuthError, OAuthUnavailable, Tokens
+from credentials.accounts.outage import outage
 from credentials.health import State
 from credentials.models import Credential, GoogleLogin
 
@@ -33,6 +34,7 @@ LOCK_SECONDS = 15.0
 PAUSE_SECONDS = 3.0
 """For so long nobody asks again after Google has failed or refused; whoever had waited is told the same."""
 POLL_SECONDS = 0.05
+SAID_AGAIN_AFTER = 60.0
 _AGAIN_AFTER = 0.5
 _LEAST_CALL = 1.0
 _SAVE_PAUSES = (0.2, 1.0)
@@ -42,6 +44,8 @@ _FAILURES: dict[str, type[OAuthError]] = {failure.__name__: failure for failure 
 
 log = structlog.get_logger("castor.accounts")
 
+_noted: dict[str, float] = {}
+"""When each cause may be logged again. They are few: nothing of what Google says is in them but a status or a word."""
 _turns: dict[int, Lock] = {}
 """Threads of one process line up here, so that only one of them looks at the row."""
 
@@ -76,6 +80,8 @@ def fresh(credential_id: int, *, than: str = "", at_least: float = 60.0) -> Acce
         if _holds(login, at_least) and login.access_token != than:
             return _access(login)
         try:
+            if outage.lasts:
+                raise OAuthUnavailable
             return _renewed(login, {than, login.access_token})
         except OAuthUnavailable:
             if _holds(login) and login.access_token != than:
@@ -123,7 +129,21 @@ def _renew(credential_id: int, claim: str, outdated: set[str]) -> Access | None:
 
 
 def _ask(login: GoogleLogin) -> Tokens:
-    """Raises OAuthError. A fault of Google that comes quickly is tried once more, in what remains of the time."""
+    """Raises OAuthError."""
+    try:
+        tokens = _ask_twice(login)
+    except OAuthUnavailable:
+        outage.failed()
+        raise
+    except (LoginEnded, ClientRefused):
+        outage.is_over()
+        raise
+    outage.is_over()
+    return tokens
+
+
+def _ask_twice(login: GoogleLogin) -> Tokens:
+    """A fault of Google that comes quickly is met once more, in what remains of the time."""
     client, deadline = oauth.client_of(login), time.monotonic() + oauth.CALL_SECONDS
     refresh_token = login.credential.secret
     try:
@@ -137,10 +157,13 @@ def _ask(login: GoogleLogin) -> Tokens:
 
 
 def _note(error: OAuthError) -> None:
-    """Once a renewal, not for everybody that waits for it."""
+    """Once a renewal, not for everybody that waits for it; and of what strikes all accounts not for each of them."""
+    if isinstance(error, LoginEnded) or time.monotonic() < _noted.get(error.message, 0.0):
+        return  # The end of a login is the account's own, and its history will tell.
+    _noted[error.message] = time.monotonic() + SAID_AGAIN_AFTER
     if isinstance(error, OAuthUnavailable):
         log.warning("An access token could not be renewed; it is tried again.", cause=error.message)
-    elif not isinstance(error, LoginEnded):  # That is the account's own, and its history will tell.
+    else:
         log.error("No access token can be renewed.", cause=f"{error.message} {error.remedy}")
 
 

@@ -8,18 +8,21 @@ from contextlib import aclosing
 
 from django.db import connections
 
-from credentials.accounts.oauth import LoginEnded, OAuthError, OAuthUnavailable
-from credentials.accounts.tokens import Access, NoLogin, fresh
+from credentials.accounts.oauth import OAuthError
+from credentials.accounts.tokens import Access, fresh
 from credentials.health import Outcome
 from credentials.roster import Entry
 from openai_api.translation.events import Event
 from openai_api.upstream.base import UpstreamRefused
 from openai_api.upstream.refusals import Refusal
+from openai_api.upstream.sign_in import refusal_of
 
 LEAST = 60.0
 """Seconds that a token must hold for a call to begin with it."""
 AHEAD = 240.0
 """Seconds before its end at which a token is renewed on the side, while calls go on with it."""
+LONGEST_WAIT = 30.0
+"""Seconds that a call waits for a renewal: longer than one may take, another's that died included. Then others are asked."""
 _AT_ONCE = 4
 
 Send = Callable[[str, float], AsyncGenerator[list[Event], None]]
@@ -44,16 +47,13 @@ class AccessTokens:
                 self._renewal(entry.id, than="", at_least=AHEAD)
             return known.token
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(min(seconds, LONGEST_WAIT)):
                 return await self._renewed(entry.id, than)
         except TimeoutError as error:
-            raise _failed("Google did not renew the access token of an account in time.", status=504) from error
-        except (LoginEnded, NoLogin) as error:
-            raise UpstreamRefused(Refusal(outcome=Outcome.LOGIN_ENDED, status=401, message=str(error))) from error
-        except OAuthUnavailable as error:
-            raise _failed(str(error), status=503) from error
+            message = "Google did not renew the access token of an account in time."
+            raise UpstreamRefused(Refusal(outcome=Outcome.SIGN_IN_FAILED, status=504, message=message)) from error
         except OAuthError as error:
-            raise _failed(f"{error} {error.remedy}".strip()) from error
+            raise UpstreamRefused(refusal_of(error)) from error
 
     async def close(self) -> None:
         for renewal in self._renewals.values():
@@ -111,8 +111,3 @@ def _fresh(credential_id: int, than: str, at_least: float) -> Access:
         return fresh(credential_id, than=than, at_least=at_least)
     finally:
         connections.close_all()  # The next renewal is an hour away.
-
-
-def _failed(message: str, *, status: int = 502) -> UpstreamRefused:
-    """What says nothing about the account."""
-    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=status, message=message))

@@ -5,12 +5,11 @@ from typing import Any, Protocol
 import httpx
 from msgspec import Struct
 
-from credentials.accounts.oauth import ClientMissing, ClientRefused, LoginEnded, OAuthError
-from credentials.accounts.tokens import NoLogin, fresh
-from credentials.health import Outcome
+from credentials.accounts.oauth import OAuthError
+from credentials.accounts.tokens import fresh
 from openai_api.upstream.base import UpstreamRefused
 from openai_api.upstream.blocking import fetch
-from openai_api.upstream.refusals import Refusal
+from openai_api.upstream.sign_in import refusal_of
 
 
 class Session(Protocol):
@@ -28,6 +27,9 @@ class KeySession(Struct):
     client: httpx.Client
     secret: str
 
+    def __repr__(self) -> str:
+        return "<KeySession>"
+
     def fetch(self, method: str, url: str, *, deadline: float, **given: Any) -> bytes:
         # As bytes: what somebody took for a key may be any text, and it is for Google to say that it is none.
         headers = {b"x-goog-api-key": self.secret.encode()}
@@ -43,6 +45,9 @@ class LoginSession(Struct):
     """The project whose quota is used, as the Gemini API wants to be told; Code Assist must not be."""
     code_assist: bool = False
     secret: str = ""
+
+    def __repr__(self) -> str:
+        return f"<LoginSession of {self.credential_id}>"
 
     def fetch(self, method: str, url: str, *, deadline: float, **given: Any) -> bytes:
         if not self.secret:
@@ -73,16 +78,5 @@ class LoginSession(Struct):
     def _renew(self) -> None:
         try:
             self.secret = fresh(self.credential_id, than=self.secret).token
-        except (OAuthError, NoLogin) as error:
-            raise UpstreamRefused(_refusal(error)) from error
-
-
-def _refusal(error: OAuthError | NoLogin) -> Refusal:
-    """Only the end of a login is the account's own; what is wrong with the client, or with Google, blames nobody."""
-    match error:
-        case NoLogin() | LoginEnded():
-            return Refusal(outcome=Outcome.LOGIN_ENDED, status=401, message=str(error))
-        case ClientMissing() | ClientRefused():
-            return Refusal(outcome=Outcome.GATEWAY_REFUSED, status=502, message=f"{error} {error.remedy}".strip())
-        case _:
-            return Refusal(outcome=Outcome.UPSTREAM_FAILED, status=503, message=str(error))
+        except OAuthError as error:
+            raise UpstreamRefused(refusal_of(error)) from error

@@ -28,7 +28,7 @@ def test_the_wrong_encryption_key_is_one_sentence(settings):
 
 
 def test_missing_migrations_are_one_sentence():
-    MigrationRecorder(connection).record_unapplied("credentials", "0005_imported_logins")
+    MigrationRecorder(connection).record_unapplied("credentials", "0006_sign_in_failed")
     with pytest.raises(ImproperlyConfigured, match=r"lacks 1 migrations. Run: manage.py migrate"):
         startup.check()
 

@@ -108,7 +108,7 @@ async def test_a_renewal_that_takes_too_long_ends_the_attempt_and_not_the_renewa
     asked.let.clear()
     with pytest.raises(UpstreamRefused) as caught:
         await access.token(ADA, seconds=0.01)
-    assert (caught.value.refusal.outcome, caught.value.refusal.status) == (Outcome.UPSTREAM_FAILED, 504)
+    assert (caught.value.refusal.outcome, caught.value.refusal.status) == (Outcome.SIGN_IN_FAILED, 504)
     asked.let.set()
     assert await access.token(ADA, seconds=5) == "first"
     assert len(asked.asked) == 1
@@ -137,8 +137,8 @@ async def test_a_renewal_begun_before_the_refusal_does_not_bring_the_refused_tok
     [
         (LoginEnded("gone"), Outcome.LOGIN_ENDED, 401),
         (NoLogin("gone"), Outcome.LOGIN_ENDED, 401),
-        (OAuthUnavailable("down"), Outcome.UPSTREAM_FAILED, 503),
-        (ClientRefused("wrong client"), Outcome.UPSTREAM_FAILED, 502),
+        (OAuthUnavailable("down"), Outcome.SIGN_IN_FAILED, 503),
+        (ClientRefused("wrong client"), Outcome.SIGN_IN_FAILED, 502),
     ],
 )
 async def test_what_prevents_a_renewal_is_told_apart(access, renewals, error, outcome, status):
