@@ -18,13 +18,13 @@ _AS_BEFORE = timedelta(minutes=1)
 """So much later a quota may come back than was known, before that is worth telling every process."""
 
 
-def keep_account(credential: Credential, account: Account, quota: list[Quota] | None) -> None:
-    """`quota` None: nothing is known of it now."""
+def keep_account(credential: Credential, account: Account, quota: list[Quota] | None, *, chosen: str = "") -> None:
+    """`quota` None: nothing is known of it now. `chosen`: the project that Code Assist's login had when Google was asked."""
     if credential.use != Use.CODE_ASSIST:
         if not credential.project:
             store.set_project([credential.pk], account.project, ProjectSource.LOGIN)
         return
-    _keep_login(credential.pk, account)
+    _keep_login(credential.pk, account, chosen)
     if quota is None:
         return
     shown = [_shown(left) for left in quota]
@@ -48,11 +48,12 @@ def rest_by(credential_id: int, quota: Iterable[Quota], *, at: datetime) -> None
 
 
 @transaction.atomic
-def _keep_login(credential_id: int, account: Account) -> None:
+def _keep_login(credential_id: int, account: Account, chosen: str) -> None:
     PoolVersion.lock()
     login = GoogleLogin.objects.filter(pk=credential_id)
     login.update(tier=account.tier[:50], tier_name=account.tier_name[:100])
-    if login.exclude(project=account.project).update(project=account.project[:100]):
+    # Asking takes up to a minute: what an admin has set meanwhile is newer than what Google said.
+    if account.project != chosen and login.filter(project=chosen).update(project=account.project[:100]):
         PoolVersion.bump()  # Requests name it.
 
 

@@ -75,7 +75,7 @@ def _ask(client: httpx.Client, credential: Credential, question: Question) -> Fi
 
 def _write_down(credential: Credential, found: Findings) -> Check | None:
     if found.account is not None:
-        keep_account(credential, found.account, found.quota)
+        keep_account(credential, found.account, found.quota, chosen=found.chosen)
     if found.refusal is not None:
         _write_refusal(credential, found.refusal)
         return Check(credential, found.refusal.outcome, found.refusal.message, link=found.refusal.link)

@@ -6,6 +6,7 @@ from functools import partial
 
 import httpx
 from django.conf import settings
+from django.db.models import QuerySet
 from msgspec import Struct
 
 from credentials.accounts import terms
@@ -37,6 +38,8 @@ class Findings(Struct, frozen=True):
     """What came of asking for a token; None: none was to be asked for."""
     account: Account | None = None
     """What an account is set up with."""
+    chosen: str = ""
+    """The project of its login as Google was asked: an admin may have set another one meanwhile."""
     quota: list[Quota] | None = None
     """None: Code Assist did not say."""
 
@@ -77,22 +80,21 @@ def _ask_code_assist(client: httpx.Client, credential: Credential, question: Que
         raise UpstreamRefused(Refusal(outcome=Outcome.GATEWAY_REFUSED, status=403, message=terms.MISSING))
     session = LoginSession(client, credential.pk, code_assist=True)
     calls = CodeAssistCalls(session)
-    account = _set_up(calls, credential.pk, question)
+    login = GoogleLogin.objects.filter(pk=credential.pk)
+    chosen, operation = login.values_list("project", "operation").first() or ("", "")
+    account = _set_up(calls, login, chosen, operation, question)
     try:
         quota = _quota(calls, account.project)
     except UpstreamRefused as refused:
-        return Findings(refusal=refused.refusal, account=account)
+        return Findings(refusal=refused.refusal, account=account, chosen=chosen)
     listed = [ListedModel(left.model, methods=_METHODS) for left in quota or ()]
     probes = None
     if _is_to_generate(credential, question):
         probes = probe(session, _worth_asking(listed, quota or ()), partial(generate, project=account.project))
-    return Findings(listed or None, probes=probes, account=account, quota=quota)
+    return Findings(listed or None, probes=probes, account=account, chosen=chosen, quota=quota)
 
 
-def _set_up(calls: CodeAssistCalls, credential_id: int, question: Question) -> Account:
-    login = GoogleLogin.objects.filter(pk=credential_id)
-    project, operation = login.values_list("project", "operation").first() or ("", "")
-
+def _set_up(calls: CodeAssistCalls, login: QuerySet[GoogleLogin], project: str, operation: str, question: Question) -> Account:
     def remember(name: str) -> None:
         login.update(operation=name)
 

@@ -29,6 +29,7 @@ from tests.api.accounts import ADA, PROJECT, account, point_at
 VERIFY = "https://accounts.google.com/signin/continue?sarp=1"
 AT_ONCE = Question(wait=lambda _: None)
 A_TOKEN = Question(generates=True, wait=lambda _: None)
+RESTS_FOR_A_MOMENT = (State.RATE_LIMITED, Reason.SIGN_IN_FAILED)
 
 pytestmark = pytest.mark.django_db
 
@@ -122,6 +123,13 @@ class TestCodeAssist:
         assert (check.outcome, health_of(credential)) == (Outcome.SERVED, (State.AVAILABLE, ""))
         assert GoogleLogin.objects.values_list("operation", "project").get() == ("", user.managed_project)
         assert methods_of(at_google).count("onboardUser") == 1
+
+    def test_a_project_that_an_admin_sets_while_google_is_asked_stays(self, at_google):
+        at_google.add_user(ADA, tier="", allowed=("free-tier",), polls=2)
+        credential = account(at_google, project="")
+        login = GoogleLogin.objects.filter(pk=credential.pk)
+        set_up_account(credential.pk, wait=lambda _: login.update(project="the-admin-s-choice"))
+        assert login.values_list("project", "tier").get() == ("the-admin-s-choice", "free-tier")
 
     def test_the_project_for_all_accounts_is_used_and_kept_where_none_is_given(self, at_google, ada, settings):
         settings.GOOGLE_CLOUD_PROJECT = PROJECT
@@ -370,18 +378,18 @@ class TestAccess:
         settings.GOOGLE_OAUTH_CLIENT_ID = ""
         told = set_up(credential)
         assert (told.ready, "GOOGLE_OAUTH_CLIENT_ID" in told.message) == (False, True)
-        assert health_of(credential) == (State.AVAILABLE, "")
+        assert health_of(credential) == RESTS_FOR_A_MOMENT
 
     def test_a_client_that_google_refuses_is_no_fault_of_the_account_s(self, at_google, ada, settings):
         credential = account(at_google)
         at_google.expire_access(ADA)
         settings.GOOGLE_OAUTH_CLIENT_SECRET = "wrong"
         check = check_one(credential, AT_ONCE)
-        assert (check.outcome, health_of(credential)) == (Outcome.GATEWAY_REFUSED, (State.AVAILABLE, ""))
+        assert (check.outcome, health_of(credential)) == (Outcome.SIGN_IN_FAILED, RESTS_FOR_A_MOMENT)
 
     def test_google_s_bad_minute_is_no_fault_of_the_account_s(self, at_google, ada):
         credential = account(at_google)
         at_google.script(method="token", status=503, body="", times=None)
         at_google.expire_access(ADA)
         check = check_one(credential, AT_ONCE)
-        assert (check.outcome, health_of(credential)) == (Outcome.UPSTREAM_FAILED, (State.AVAILABLE, ""))
+        assert (check.outcome, health_of(credential)) == (Outcome.SIGN_IN_FAILED, RESTS_FOR_A_MOMENT)
