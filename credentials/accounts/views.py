@@ -84,7 +84,7 @@ def _save_at_once(request: HttpRequest) -> None:
 
 
 def _of_link(request: HttpRequest) -> Wanted:
-    wanted = open_link(request.GET["link"], peer=request.META.get("REMOTE_ADDR", ""))
+    wanted = open_link(request.GET["link"])
     if not request.user.is_authenticated:
         request.session.set_expiry(pending.LIFETIME)
     return wanted
