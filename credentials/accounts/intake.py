@@ -124,8 +124,6 @@ def _client(login: FoundLogin) -> OAuthClient | None:
 
 
 def _save(login: FoundLogin, use: str, project: str, priority: int, terms_accepted_by: str) -> Credential:
-    if not login.email:
-        raise ValueError(f"Nobody has asked whose the login in {login.where} is.")
     account, _ = save_login(
         email=login.email,
         tokens=Tokens(login.access_token, login.expires_at, login.refresh_token, login.scope),

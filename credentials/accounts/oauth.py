@@ -148,7 +148,7 @@ def refresh(client: OAuthClient, refresh_token: str, *, seconds: float = CALL_SE
 
 
 def email_of(access_token: str) -> str:
-    """Whose token it is; empty if Google does not say, for want of that consent. Raises OAuthUnavailable."""
+    """Whose token it is; empty if Google does not say, for want of that consent, or doubts it. Raises OAuthUnavailable."""
     # As bytes: what somebody took for a token may be any text, and it is for Google to say that it is none.
     headers = {b"Authorization": b"Bearer " + access_token.encode()}
     status, body = _call("GET", settings.GOOGLE_OAUTH_USERINFO_URL, headers=headers)
@@ -156,7 +156,9 @@ def email_of(access_token: str) -> str:
         return ""
     if status != 200:
         raise OAuthUnavailable(f"Google does not say whose account it is: it answers with status {status}.")
-    return _text(_read(body), "email")
+    said = _read(body)
+    # Accounts are told apart by it: whoever makes up an address must not come in the place of its owner.
+    return _text(said, "email") if said.get("verified_email") is not False else ""
 
 
 def revoke(token: str) -> bool:

@@ -12,7 +12,7 @@ from credentials.accounts.oauth import OAuthClient, Tokens
 from credentials.health import Reason
 from credentials.models import Credential, GoogleLogin, Kind, PoolVersion, ProjectSource, Use
 
-_HEALED = (Reason.LOGIN_ENDED, Reason.KEY_REJECTED, Reason.VALIDATION_REQUIRED)
+_HEALED = (Reason.LOGIN_ENDED, Reason.KEY_REJECTED, Reason.VALIDATION_REQUIRED, Reason.SIGN_IN_FAILED)
 """What a new login puts right."""
 
 
@@ -32,9 +32,12 @@ def save_login(
     """Store a login; returns its credential, and whether the account is new to the pool.
 
     An account that is there already keeps its history, its rests and all that an admin has set: it gets new tokens, and the
-    project if one is named. `tokens` must hold a refresh token; `client` is None for the operator's own. An account for Code
-    Assist is not enabled before somebody has acknowledged the terms (`terms_accepted_by`).
+    project if one is named. `client` is None for the operator's own. An account for Code Assist is not enabled before
+    somebody has acknowledged the terms (`terms_accepted_by`).
     """
+    if not email.strip() or not tokens.refresh_token:
+        # Without an address it would be taken for a key, and its refresh token be sent to the Gemini API as one.
+        raise ValueError("A login is stored with its account's address and its refresh token, or not at all.")
     wanted = Credential(kind=kind, use=use, email=email.strip(), secret=tokens.refresh_token, label=label, priority=priority)
     wanted.identify()
     with transaction.atomic():

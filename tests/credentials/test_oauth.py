@@ -187,6 +187,11 @@ class TestWhoseItIs:
         assert "Forged" not in said
         assert "@" not in said
 
+    @pytest.mark.parametrize(("says", "email"), [({}, ADA), ({"verified_email": True}, ADA), ({"verified_email": False}, "")])
+    def test_an_address_that_google_has_not_verified_is_none(self, sign_in, says, email):
+        sign_in.script(method="userinfo", status=200, body={"email": ADA, **says})
+        assert oauth.email_of(sign_in.login(ADA).access_token) == email
+
     def test_where_google_is_ill_nobody_is_blamed(self, sign_in):
         sign_in.script(method="userinfo", status=500, body={"error": {"code": 500}})
         with pytest.raises(OAuthUnavailable):

@@ -1,12 +1,14 @@
 """Logins become accounts of the pool; logging in again keeps all but the tokens."""
 
+import time
+
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
 from django.utils.timezone import now
 
 from credentials import store
 from credentials.accounts import oauth
-from credentials.accounts.oauth import OAuthClient
+from credentials.accounts.oauth import OAuthClient, Tokens
 from credentials.accounts.saving import forget, save_login
 from credentials.health import Outcome, State
 from credentials.models import Credential, GoogleLogin, KeyHealth, Kind, PoolVersion, ProjectSource, StateChange, Use
@@ -181,3 +183,11 @@ class TestForgetting:
         forget(account, revoke=False)
         with pytest.raises(ObjectDoesNotExist):
             GoogleLogin.objects.get(pk=account.pk)
+
+
+@pytest.mark.parametrize(("email", "refresh_token"), [("", "1//refresh"), (" ", "1//refresh"), (ADA, "")])
+def test_a_login_without_an_address_or_a_refresh_token_is_never_stored(db, email, refresh_token):
+    tokens = Tokens("access", time.time() + 3_600, refresh_token)
+    with pytest.raises(ValueError, match="or not at all"):
+        save_login(email=email, tokens=tokens, use=Use.GEMINI_API)
+    assert not Credential.objects.exists()
