@@ -72,7 +72,10 @@ class HttpClient:
             allow_redirects=False,
             proxy=proxy,
             trace_request_ctx=connection,
-            timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=self._connect_timeout, sock_read=self.read_timeout),
+            # To aiohttp no seconds, or fewer, are all the time in the world.
+            timeout=aiohttp.ClientTimeout(
+                total=max(seconds, 0.001), sock_connect=self._connect_timeout, sock_read=self.read_timeout
+            ),
         )
         try:
             try:

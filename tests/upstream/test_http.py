@@ -166,3 +166,10 @@ async def test_hosts_that_need_no_proxy_are_asked_directly(monkeypatch):
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         assert await posted(client, server.url) == b"hello"
         assert proxy.connections == 0
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+async def test_no_time_left_is_not_all_the_time_in_the_world(seconds):
+    async with running(b"") as server, opened(read_timeout=60) as client:
+        async with asyncio.timeout(5):
+            assert (await refusal(client, server.url, seconds=seconds)).status == 504
