@@ -125,7 +125,12 @@ class Credential(models.Model):
             models.CheckConstraint(
                 condition=~Q(use=Use.CODE_ASSIST) | Q(enabled=False) | Q(terms_accepted_at__isnull=False),
                 name="terms_are_accepted_for_code_assist",
-            )
+            ),
+            # The Gemini CLI asks Code Assist wherever it is given a login: as anything else it would go by without the terms.
+            models.CheckConstraint(
+                condition=~Q(kind=Kind.GEMINI_CLI) | Q(email="") | Q(use=Use.CODE_ASSIST),
+                name="a_login_of_the_gemini_cli_is_for_code_assist",
+            ),
         ]
 
     def __str__(self) -> str:

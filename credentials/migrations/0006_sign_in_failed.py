@@ -33,5 +33,9 @@ class Migration(migrations.Migration):
             name='reason',
             field=models.CharField(blank=True, choices=[('day_quota', 'day quota used up'), ('minute_quota', 'minute quota used up'), ('not_entitled', 'its plan does not include this model'), ('spend_limit', 'spending limit reached'), ('out_of_credit', 'prepaid credit used up'), ('repeated_failures', 'failed several times while others answered'), ('throttled', 'throttled several times while others answered'), ('unexplained', 'refused for no known reason'), ('model_absent', 'does not serve this model'), ('key_rejected', 'Google does not accept it'), ('key_leaked', 'reported as leaked'), ('key_restricted', 'restricted to other APIs or places'), ('suspended', 'suspended by Google'), ('project_denied', 'its project is denied access'), ('api_disabled', 'the API is not enabled in its project'), ('validation_required', 'Google wants the account to be verified'), ('unsupported_client', 'Google no longer serves this kind of account'), ('not_permitted', 'lacks the permission or the licence'), ('half_alive', 'lists models, but may not use them'), ('login_ended', 'its login has ended: log in again'), ('project_missing', 'needs a Google Cloud project'), ('sign_in_failed', 'its access token cannot be renewed for now')], max_length=30),
         ),
+        migrations.AddConstraint(
+            model_name='credential',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'gemini_cli'), _negated=True), ('email', ''), ('use', 'code_assist'), _connector='OR'), name='a_login_of_the_gemini_cli_is_for_code_assist'),
+        ),
         migrations.RunPython(migrations.RunPython.noop, forget_what_the_past_cannot_use),
     ]
