@@ -13,7 +13,7 @@ from unfold.widgets import (
 )
 
 from credentials.accounts import gemini_cli, terms
-from credentials.accounts.wanted import LoginFailed, Wanted, checked
+from credentials.accounts.wanted import NO_PROJECT_ID, LoginFailed, Wanted, checked, is_project_id
 from credentials.forms import CredentialForm, KeyForm
 from credentials.models import Credential, GoogleLogin, Kind, Use
 
@@ -52,6 +52,12 @@ class AccountForm(CredentialForm):
             self.fields["project"].help_text = PROJECT_OF[Use(self.instance.use)]
             if self.instance.use == Use.CODE_ASSIST:
                 self.initial["project"] = login.project
+
+    def clean_project(self) -> str:
+        project = super().clean_project()
+        if project and not is_project_id(project):
+            raise ValidationError(NO_PROJECT_ID)
+        return project
 
     def clean_client_id(self) -> str:
         return self.cleaned_data["client_id"].strip()

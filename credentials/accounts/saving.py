@@ -7,10 +7,9 @@ from django.db import IntegrityError, transaction
 from django.utils.timezone import now
 
 from credentials import store
-from credentials.accounts import oauth
 from credentials.accounts.oauth import OAuthClient, Tokens
 from credentials.health import Reason
-from credentials.models import Credential, GoogleLogin, Kind, PoolVersion, ProjectSource, Use
+from credentials.models import Credential, CredentialQuerySet, GoogleLogin, Kind, PoolVersion, ProjectSource, Use
 
 _HEALED = (Reason.LOGIN_ENDED, Reason.KEY_REJECTED, Reason.VALIDATION_REQUIRED, Reason.SIGN_IN_FAILED)
 """What a new login puts right."""
@@ -53,11 +52,14 @@ def save_login(
     return credential, is_new
 
 
-def forget(credential: Credential, *, revoke: bool) -> bool:
-    """Delete an account. True: its login was ended at Google as well, which is done as far as it can be."""
-    revoked = revoke and not _shares_its_grant(credential) and oauth.revoke(credential.secret)
-    credential.delete()
-    return revoked
+def forget(credentials: CredentialQuerySet) -> list[str]:
+    """Delete accounts. Returns the refresh tokens that may be revoked then: of logins that serve nobody else in the pool.
+
+    That is for afterwards: Google takes its time, for which no transaction should last, and what is revoked cannot be restored.
+    """
+    logins = list(GoogleLogin.objects.filter(credential__in=credentials).select_related("credential"))
+    credentials.delete()
+    return [login.credential.secret for login in logins if not _shares_its_grant(login)]
 
 
 def _account(wanted: Credential) -> tuple[Credential, bool]:
@@ -116,8 +118,6 @@ def _save_project(credential: Credential, project: str, *, is_new: bool) -> None
         credential.refresh_from_db()
 
 
-def _shares_its_grant(credential: Credential) -> bool:
+def _shares_its_grant(login: GoogleLogin) -> bool:
     """Google ends all that a client holds of an account at once: here that may be several credentials."""
-    clients = GoogleLogin.objects.filter(pk=credential.pk).values("client_id")
-    same = GoogleLogin.objects.filter(credential__email__iexact=credential.email, client_id__in=clients)
-    return same.exclude(pk=credential.pk).exists()
+    return GoogleLogin.objects.filter(credential__email__iexact=login.credential.email, client_id=login.client_id).exists()

@@ -9,6 +9,8 @@ from credentials.models import Credential, Kind, Use
 
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{0,99}")
 
+NO_PROJECT_ID = "This is no id of a Google Cloud project."
+
 
 class LoginFailed(Exception):
     """A login cannot go on. Sentences for people, without any secret; `status` is that of the page that shows them."""
@@ -35,6 +37,10 @@ class Wanted(Struct, frozen=True):
         return self.use == Use.CODE_ASSIST and not self.terms_accepted_by
 
 
+def is_project_id(text: str) -> bool:
+    return _PROJECT.fullmatch(text) is not None
+
+
 def checked(wanted: Wanted) -> Wanted:
     """The same, if it can be served. Raises LoginFailed."""
     if wanted.use not in Use.values or wanted.kind not in (Kind.OAUTH, Kind.GEMINI_CLI):
@@ -45,8 +51,8 @@ def checked(wanted: Wanted) -> Wanted:
         raise LoginFailed(
             "The Gemini CLI takes a Google login for Code Assist only.", "To use the Gemini API through it, give it an API key."
         )
-    if wanted.project and not _PROJECT.fullmatch(wanted.project):
-        raise LoginFailed("This is no id of a Google Cloud project.", "It looks like my-project-123456.")
+    if wanted.project and not is_project_id(wanted.project):
+        raise LoginFailed(NO_PROJECT_ID, "It looks like my-project-123456.")
     return wanted
 
 

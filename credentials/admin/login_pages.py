@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.timezone import now
@@ -11,7 +12,7 @@ from unfold.decorators import action, display
 
 from credentials import store
 from credentials.account_forms import AccountForm, AcknowledgeForm
-from credentials.accounts import saving, terms
+from credentials.accounts import oauth, saving, terms
 from credentials.admin.account_page import about_login, quota_of, token_of, worst_of
 from credentials.admin.advice import advice_for, login_again, login_of, project_of
 from credentials.admin.bulk import Question, answers
@@ -144,19 +145,24 @@ class LoginPages(CredentialAdmin):
         if "revoke" not in request.POST:
             queryset.delete()
             return
-        if left := forget_all(self.model.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))):
+        accounts = self.model.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
+        logins = accounts.exclude(login=None).count()
+        tokens = saving.forget(accounts)
+        transaction.on_commit(lambda: self._revoke(request, tokens, of=logins))
+
+    def _revoke(self, request: HttpRequest, tokens: list[str], *, of: int) -> None:
+        """`of`: how many logins there were; those that others share have no token here."""
+        if left := of - revoke_all(tokens):
             why = "Google did not answer, or the account is used here in another way as well"
             where = "Access can be taken away at https://myaccount.google.com/permissions."
             self.message_user(request, f"{left:,} of the logins were not ended at Google: {why}. {where}", messages.WARNING)
 
 
-def forget_all(credentials: CredentialQuerySet) -> int:
-    """Delete them and revoke their logins; returns how many logins could not be revoked, or not in time."""
-    gives_up, failed = time.monotonic() + REVOKING_LASTS, 0
-    for credential in credentials.exclude(login=None).select_related("login"):
+def revoke_all(tokens: list[str]) -> int:
+    """How many of them Google has ended in the time that there is for it."""
+    gives_up, revoked = time.monotonic() + REVOKING_LASTS, 0
+    for token in tokens:
         if time.monotonic() > gives_up:
             break
-        failed += not saving.forget(credential, revoke=True)
-    left = credentials.exclude(login=None).count()
-    credentials.delete()
-    return failed + left
+        revoked += oauth.revoke(token)
+    return revoked

@@ -9,7 +9,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
-from credentials.accounts import saving
 from credentials.admin import login_pages
 from credentials.admin.advice import safe_link
 from credentials.health import Reason, State
@@ -194,6 +193,11 @@ class TestForm:
         assert (ada.login.project, ada.project) == ("another-project", "")
         assert checked == [ada.pk]
 
+    @pytest.mark.parametrize("project", ["My Project", "p\nX-Forged: 1", "проект"])
+    def test_what_can_be_no_project_is_refused(self, admin, ada, project):
+        assert "no id of a Google Cloud project" in change(admin, ada, project=project).content.decode()
+        assert GoogleLogin.objects.get().project == "team-project"
+
     def test_a_project_for_the_gemini_api_is_the_quota_s(self, admin, checked):
         one = account(use=Use.GEMINI_API)
         change(admin, one, project="billing")
@@ -293,11 +297,18 @@ class TestSeveral:
         assert (KeyHealth.objects.standing().count(), GoogleAccount.objects.get().priority, checked) == (0, 4, [ada.pk])
 
 
+@pytest.mark.django_db(transaction=True)
 class TestDelete:
     @pytest.fixture
     def revoked(self, monkeypatch) -> list[str]:
         ended: list[str] = []
-        monkeypatch.setattr(saving.oauth, "revoke", lambda token: not ended.append(token))
+
+        def revoke(token: str) -> bool:
+            assert not connection.in_atomic_block, "nobody may write while Google takes its time"
+            ended.append(token)
+            return True
+
+        monkeypatch.setattr(login_pages.oauth, "revoke", revoke)
         return ended
 
     def test_it_asks_whether_the_login_should_be_revoked(self, admin, ada, revoked):
@@ -310,7 +321,7 @@ class TestDelete:
         assert (GoogleAccount.objects.count(), revoked) == (0, [f"{REFRESH}-ada@example.com"])
 
     def test_what_google_does_not_revoke_is_deleted_all_the_same_and_told(self, admin, ada, monkeypatch):
-        monkeypatch.setattr(saving.oauth, "revoke", lambda token: False)
+        monkeypatch.setattr(login_pages.oauth, "revoke", lambda token: False)
         response = admin.post(f"{ACCOUNTS}{ada.pk}/delete/", {"post": "yes", "revoke": "1"}, follow=True)
         assert "1 of the logins were not ended at Google" in " ".join(texts(response))
         assert not GoogleAccount.objects.exists()

@@ -4,6 +4,7 @@ import time
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
+from django.db import IntegrityError, transaction
 from django.utils.timezone import now
 
 from credentials import store
@@ -151,36 +152,40 @@ class TestLoggingInAgain:
         assert oauth.client_of(login_of(account)).secret == "a new one since"
 
 
+def forgotten(*accounts: Credential) -> list[str]:
+    return forget(Credential.objects.filter(pk__in=[account.pk for account in accounts]))
+
+
 class TestForgetting:
-    def test_it_is_gone_here_and_ended_at_google(self, sign_in, account):
-        assert forget(account, revoke=True)
+    def test_it_is_gone_here_and_may_be_ended_at_google(self, sign_in, account):
+        [token] = forgotten(account)
         assert not Credential.objects.exists()
+        assert oauth.revoke(token)
         assert all(token.is_dead for token in sign_in.oauth.refresh.values())
 
-    def test_google_is_told_only_if_wished(self, sign_in, account):
-        assert not forget(account, revoke=False)
+    def test_google_hears_nothing_of_it_by_itself(self, sign_in, account):
+        forgotten(account)
         assert calls(sign_in, "revoke") == []
 
-    def test_it_is_forgotten_even_where_google_does_not_answer(self, sign_in, account):
-        sign_in.script(method="revoke", status=503, body="")
-        assert not forget(account, revoke=True)
-        assert not Credential.objects.exists()
-
-    def test_a_login_that_serves_elsewhere_in_the_pool_is_not_ended(self, sign_in, account):
+    def test_a_login_that_serves_elsewhere_in_the_pool_must_not_be_ended(self, sign_in, account):
         other = log_in(sign_in, use=Use.CODE_ASSIST, terms_accepted_by="root")
-        assert not forget(account, revoke=True)
-        assert oauth.refresh(oauth.client_of(None), other.secret).access_token in sign_in.oauth.access
-        assert forget(other, revoke=True)
+        assert forgotten(account) == []
+        assert forgotten(other) == [other.secret]
+
+    def test_two_of_one_login_that_go_together_may_be_ended(self, sign_in, account):
+        other = log_in(sign_in, use=Use.CODE_ASSIST, terms_accepted_by="root")
+        assert set(forgotten(account, other)) == {account.secret, other.secret}
 
     def test_the_same_account_by_another_client_is_another_login(self, sign_in, account):
         sign_in.add_client(OWN.id, secret=OWN.secret, loopback=True)
         tokens = tokens_of(sign_in, client=OWN.id)
         other, _ = save_login(email=ADA, tokens=tokens, use=Use.CODE_ASSIST, client=OWN)
-        assert forget(account, revoke=True)
+        [token] = forgotten(account)
+        assert oauth.revoke(token)
         assert oauth.refresh(OWN, other.secret).access_token in sign_in.oauth.access
 
     def test_nothing_of_it_stays(self, sign_in, account):
-        forget(account, revoke=False)
+        forgotten(account)
         with pytest.raises(ObjectDoesNotExist):
             GoogleLogin.objects.get(pk=account.pk)
 
@@ -191,3 +196,11 @@ def test_a_login_without_an_address_or_a_refresh_token_is_never_stored(db, email
     with pytest.raises(ValueError, match="or not at all"):
         save_login(email=email, tokens=tokens, use=Use.GEMINI_API)
     assert not Credential.objects.exists()
+
+
+def test_the_database_takes_no_login_of_the_gemini_cli_that_goes_by_without_the_terms(sign_in):
+    cli = log_in(sign_in, kind=Kind.GEMINI_CLI, use=Use.CODE_ASSIST)
+    with pytest.raises(IntegrityError, match="a_login_of_the_gemini_cli"), transaction.atomic():
+        Credential.objects.filter(pk=cli.pk).update(use=Use.GEMINI_API, enabled=True)
+    with pytest.raises(IntegrityError, match="terms_are_accepted"), transaction.atomic():
+        Credential.objects.filter(pk=cli.pk).update(enabled=True)
