@@ -144,6 +144,16 @@ def test_the_command_prints_a_link_that_works(guest, settings):
     assert LoginLink.objects.get().made_by == f"login_google by {getpass.getuser()}"
 
 
+def test_who_has_no_name_is_recorded_by_number(guest, monkeypatch):
+    def nameless():
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    monkeypatch.setattr("os.getuid", lambda: 4711)
+    command("--project", PROJECT)
+    assert LoginLink.objects.get().made_by == "login_google by user 4711"
+
+
 def test_the_link_is_of_the_address_that_google_sends_browsers_to(db, settings):
     settings.GOOGLE_OAUTH_REDIRECT_URI = "https://castor.example.com/auth/callback"
     assert command()[0].startswith("https://castor.example.com/auth/login?link=")

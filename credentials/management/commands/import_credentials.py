@@ -1,5 +1,3 @@
-import getpass
-import os
 import sys
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -15,6 +13,7 @@ from credentials.accounts.intake import HOW_TO_ENABLE, accounts_of, lacks_terms
 from credentials.accounts.shapes import Found
 from credentials.findings import Finding, Report, Verdict
 from credentials.importing import examine, take_in
+from credentials.management.people import system_user
 from credentials.models import Use
 
 _COUNTED = {Verdict.NEW: "new", Verdict.UPDATES: "updating", Verdict.DUPLICATE: "there already", Verdict.MALFORMED: "malformed"}
@@ -113,10 +112,3 @@ class Command(BaseCommand):
         if disabled:
             self.stdout.write(f"{'Would be stored' if dry_run else 'Stored'} disabled: {', '.join(disabled)}.")
             self.stdout.write("\n".join((HOW_TO_ENABLE, f"{terms.TITLE}:", *terms.WHAT_THEY_SAY, terms.INSTEAD)))
-
-
-def system_user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # In a container, the user may have a number only.
-        return f"user {os.getuid()}"

@@ -1,4 +1,3 @@
-import getpass
 import sys
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -11,6 +10,7 @@ from credentials.accounts import login, pending, terms
 from credentials.accounts.links import LIFETIME, new_link
 from credentials.accounts.redirects import pasted_redirect, read_pasted
 from credentials.accounts.wanted import LoginFailed, Wanted, checked
+from credentials.management.people import system_user
 from credentials.models import Kind, Use
 
 
@@ -76,7 +76,7 @@ class Command(BaseCommand):
 
 
 def _me() -> str:
-    return f"login_google by {getpass.getuser()}"
+    return f"login_google by {system_user()}"
 
 
 def _root() -> str:
