@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from credentials.accounts.shapes import Found
+from credentials.accounts.importing.shapes import Found
 
 
 class Verdict(StrEnum):

@@ -18,9 +18,9 @@ from unfold.widgets import (
 )
 
 from credentials.accounts import terms
-from credentials.accounts.files import read_files
-from credentials.accounts.found import FoundLogin
-from credentials.accounts.shapes import Found, read_json
+from credentials.accounts.importing.files import read_files
+from credentials.accounts.importing.found import FoundLogin
+from credentials.accounts.importing.shapes import Found, read_json
 from credentials.crypto import fingerprint
 from credentials.keys import candidate_of, read_text
 from credentials.models import ClientToken, Credential, Kind, ModelAlias, ProjectSource, QuotaLimit, Use

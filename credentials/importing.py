@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 
 from django.db import transaction
 
-from credentials.accounts.comparing import Comparison
-from credentials.accounts.found import FoundLogin
-from credentials.accounts.intake import identify, save_logins
-from credentials.accounts.shapes import Found
+from credentials.accounts.importing.comparing import Comparison
+from credentials.accounts.importing.found import FoundLogin
+from credentials.accounts.importing.intake import identify, save_logins
+from credentials.accounts.importing.shapes import Found
 from credentials.crypto import fingerprint, mask
 from credentials.findings import Finding, Report, Verdict
 from credentials.keys import Candidate

@@ -9,8 +9,8 @@ from django.template.response import TemplateResponse
 
 from credentials import runs
 from credentials.accounts import terms
-from credentials.accounts.archives import shown
-from credentials.accounts.intake import accounts_of
+from credentials.accounts.importing.archives import shown
+from credentials.accounts.importing.intake import accounts_of
 from credentials.findings import Finding, Report, Verdict
 from credentials.forms import PasteForm
 from credentials.importing import examine, take_in

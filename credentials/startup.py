@@ -11,9 +11,9 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.timezone import now
 
 from credentials import crypto
-from credentials.accounts.files import read_value
-from credentials.accounts.intake import HOW_TO_ENABLE, accounts_of
-from credentials.accounts.shapes import Found
+from credentials.accounts.importing.files import read_value
+from credentials.accounts.importing.intake import HOW_TO_ENABLE, accounts_of
+from credentials.accounts.importing.shapes import Found
 from credentials.findings import Report, Verdict
 from credentials.importing import examine, take_in
 from credentials.models import ClientToken, Credential

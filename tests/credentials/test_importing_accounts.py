@@ -10,8 +10,8 @@ from django.db.models.functions import Cast
 
 from credentials import startup
 from credentials.accounts import oauth
-from credentials.accounts.files import read_files
-from credentials.accounts.intake import accounts_of
+from credentials.accounts.importing.files import read_files
+from credentials.accounts.importing.intake import accounts_of
 from credentials.accounts.oauth import OAuthUnavailable, Tokens
 from credentials.accounts.saving import save_login
 from credentials.findings import Report, Verdict

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from credentials.accounts import archives
-from credentials.accounts.files import read_files, read_value
-from credentials.accounts.found import FoundLogin, read_expiry
-from credentials.accounts.shapes import read_json
+from credentials.accounts.importing import archives
+from credentials.accounts.importing.files import read_files, read_value
+from credentials.accounts.importing.found import FoundLogin, read_expiry
+from credentials.accounts.importing.shapes import read_json
 from credentials.keys import Candidate, read_keys
 from credentials.models import Use
 from proxy_site.environment import split_secrets

@@ -6,11 +6,11 @@ from pathlib import Path
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from credentials.accounts import terms
-from credentials.accounts.files import read_files
-from credentials.accounts.folders import files_at, read_named
-from credentials.accounts.found import FoundLogin
-from credentials.accounts.intake import HOW_TO_ENABLE, accounts_of, lacks_terms
-from credentials.accounts.shapes import Found
+from credentials.accounts.importing.files import read_files
+from credentials.accounts.importing.folders import files_at, read_named
+from credentials.accounts.importing.found import FoundLogin
+from credentials.accounts.importing.intake import HOW_TO_ENABLE, accounts_of, lacks_terms
+from credentials.accounts.importing.shapes import Found
 from credentials.findings import Finding, Report, Verdict
 from credentials.importing import examine, take_in
 from credentials.management.people import system_user

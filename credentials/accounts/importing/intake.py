@@ -7,11 +7,11 @@ from django.db import transaction
 from msgspec.structs import replace
 
 from credentials.accounts import oauth
-from credentials.accounts.comparing import imported_before, mark_of, use_of
-from credentials.accounts.found import FoundLogin, read_address
+from credentials.accounts.importing.comparing import imported_before, mark_of, use_of
+from credentials.accounts.importing.found import FoundLogin, read_address
+from credentials.accounts.importing.shapes import Found
 from credentials.accounts.oauth import OAuthClient, OAuthError, OAuthUnavailable, Tokens
 from credentials.accounts.saving import save_login
-from credentials.accounts.shapes import Found
 from credentials.findings import Finding, Report, Verdict
 from credentials.models import Credential, CredentialQuerySet, ImportedLogin, Use
 

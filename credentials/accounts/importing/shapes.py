@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from credentials.accounts.found import (
+from credentials.accounts.importing.found import (
     FoundLogin,
     read_address,
     read_claims,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from credentials.accounts.archives import COMPANIONS, LARGEST_FILE, may_hold_credentials
+from credentials.accounts.importing.archives import COMPANIONS, LARGEST_FILE, may_hold_credentials
 
 MOST_FILES = 10_000
 _OF_THE_ROTATORS = "oauth creds"

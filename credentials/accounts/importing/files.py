@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from credentials.accounts.archives import COMPANIONS, LARGEST_FILE, File, unpack
-from credentials.accounts.found import FoundLogin, read_address
-from credentials.accounts.shapes import Found, read_json
+from credentials.accounts.importing.archives import COMPANIONS, LARGEST_FILE, File, unpack
+from credentials.accounts.importing.found import FoundLogin, read_address
+from credentials.accounts.importing.shapes import Found, read_json
 from credentials.keys import Candidate, candidate_of, read_text, text_of
 
 _LOGIN_OF_THE_CLI = "oauth_creds.json"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.conf import settings
 from msgspec import Struct
 
-from credentials.accounts.found import FoundLogin
+from credentials.accounts.importing.found import FoundLogin
 from credentials.crypto import fingerprint
 from credentials.findings import Finding, Verdict
 from credentials.models import Credential, ImportedLogin, Kind, Use
