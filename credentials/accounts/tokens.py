@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -59,6 +60,11 @@ class DatabaseUnavailable(OAuthUnavailable):
     message = "The tokens of an account cannot be read or written: the database cannot be used."
 
 
+class TokensSealed(OAuthError):
+    message = "The stored tokens of an account cannot be decrypted."
+    remedy = "Put back the key of CREDENTIAL_ENCRYPTION_KEYS that they were stored with, or log in again."
+
+
 class Access(Struct, frozen=True):
     """`expires_at` is in seconds since the epoch."""
 
@@ -73,9 +79,10 @@ def fresh(credential_id: int, *, than: str = "", at_least: float = 60.0) -> Acce
     """An access token that holds `at_least` so many seconds more, and is not the one that Google has refused (`than`).
 
     Where Google cannot be asked, or its tokens live no longer, one that holds for less. Blocks for some seconds at worst; must
-    not be called within a transaction. Raises OAuthError: NoLogin, LoginEnded, ClientRefused, ClientMissing, OAuthUnavailable.
+    not be called within a transaction. Raises OAuthError: NoLogin, LoginEnded, ClientRefused, ClientMissing, OAuthUnavailable,
+    TokensSealed.
     """
-    with _turns.setdefault(credential_id, Lock()), _named_database_errors():
+    with _turns.setdefault(credential_id, Lock()), _named_errors():
         login = _read(credential_id)
         if _holds(login, at_least) and login.access_token != than:
             return _access(login)
@@ -251,8 +258,11 @@ def _access(login: GoogleLogin) -> Access:
 
 
 @contextmanager
-def _named_database_errors() -> Iterator[None]:
+def _named_errors() -> Iterator[None]:
     try:
         yield
     except (DatabaseError, InterfaceError) as error:
         raise DatabaseUnavailable from error
+    except ImproperlyConfigured:
+        _note(sealed := TokensSealed())
+        raise sealed from None

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import OperationalError, connection
 from django.utils.timezone import now
 from structlog.testing import capture_logs
@@ -12,11 +13,12 @@ from structlog.testing import capture_logs
 from credentials import store, tasks
 from credentials.accounts import oauth, tokens
 from credentials.accounts.oauth import ClientMissing, ClientRefused, LoginEnded, OAuthUnavailable, Tokens
-from credentials.accounts.tokens import DatabaseUnavailable, NoLogin, expiring, fresh
+from credentials.accounts.tokens import DatabaseUnavailable, NoLogin, TokensSealed, expiring, fresh
 from credentials.health import Outcome, State
 from credentials.loading import load_roster
 from credentials.models import Credential, GoogleLogin, KeyHealth, PoolVersion, QuotaLimit, StateChange
 from credentials.pool import Evidence, Pool
+from openai_api.upstream.sign_in import refusal_of
 from tests.credentials.accounts import ADA, calls, expire, log_in, tokens_of
 from tests.credentials.accounts import sign_in as sign_in
 from tests.credentials.pools import FLASH
@@ -274,6 +276,17 @@ class TestFaults:
     def test_a_database_that_is_down_is_named(self, sign_in, account):
         with down(), pytest.raises(DatabaseUnavailable, match="database"):
             fresh(account.pk)
+
+    def test_tokens_that_cannot_be_decrypted_are_said_to_be_once_and_nobody_dies_of_it(self, sign_in, account, settings):
+        settings.CREDENTIAL_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+        with capture_logs() as said:
+            for _ in range(3):
+                with pytest.raises(TokensSealed, match="cannot be decrypted") as caught:
+                    fresh(account.pk)
+                tasks.refresh_login(account.pk)
+        assert "CREDENTIAL_ENCRYPTION_KEYS" in caught.value.remedy
+        assert refusal_of(caught.value).outcome is Outcome.SIGN_IN_FAILED
+        assert [line["log_level"] for line in said] == ["error"]
 
     def test_one_that_fails_in_the_middle_costs_nobody_the_new_token(self, sign_in, account):
         expire(sign_in, account)
