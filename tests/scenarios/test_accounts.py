@@ -168,6 +168,23 @@ def test_when_a_process_is_killed_in_the_middle_of_a_renewal_another_one_takes_o
         assert len(asked(fallback, "token")) == 2
 
 
+def test_an_outage_of_googles_sign_in_fails_no_request_and_the_account_serves_again_after_it(fallback):
+    with fallback.pool(KEYS, {ADA: Account(fields={"max_concurrent": AT_ONCE})}):
+        fallback.clock.advance(ACCESS_LIFETIME)
+        # All who wait for the token learn at the same moment that there is none, long before anybody is answered.
+        with fallback.google.scripted(method="token", status=503, body=""):
+            with fallback.google.scripted(first_byte_delay=1.0):
+                assert burst(fallback.castor, AT_ONCE, at_once=AT_ONCE).statuses == {200: AT_ONCE}
+            assert not burst(fallback.castor, 40).failed
+            assert fallback.calls_by_key().keys() == KEYS.keys()
+        assert {call.status for call in asked(fallback, "token")} == {503}
+        fallback.clock.advance(60)
+        fallback.ask_until_tried(ADA)
+        for worker in fallback.workers:
+            eventually(lambda worker=worker: asks(fallback, worker, ADA), "asked again by every process")
+        assert "invalid" not in dict(history(fallback, ADA))
+
+
 def test_a_login_that_is_revoked_is_invalid_once_and_serves_again_within_a_second_of_a_new_one(fallback):
     with fallback.pool(KEYS, {ADA: Account(fields={"label": "Ada's", "weight": 3})}):
         fallback.google.revoke(ADA)
