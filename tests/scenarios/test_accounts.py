@@ -178,6 +178,9 @@ def test_an_outage_of_googles_sign_in_fails_no_request_and_the_account_serves_ag
             assert not burst(fallback.castor, 40).failed
             assert fallback.calls_by_key().keys() == KEYS.keys()
         assert {call.status for call in asked(fallback, "token")} == {503}
+        # The pause between two renewals is by the database's clock, which nobody moves.
+        paused = "SELECT credential_id FROM credentials_googlelogin WHERE renewing_until > now()"
+        eventually(lambda: not fallback.castor.rows(paused), "over")
         fallback.clock.advance(60)
         fallback.ask_until_tried(ADA)
         for worker in fallback.workers:
