@@ -70,3 +70,13 @@ def test_on_the_way_back_no_account_is_taken_for_a_key(before):
     left = apps.get_model("credentials", "Credential").objects.get()
     assert (left.enabled, left.masked) == (False, "…")
     assert not apps.get_model("credentials", "KeyHealth").objects.exists()
+
+
+def test_on_the_way_back_a_reason_that_is_unknown_there_is_left_out(before):
+    apps = migrate([("credentials", "0006_sign_in_failed")])
+    resting = add_key(apps, 1, state="rate_limited", reason="sign_in_failed")
+    add_rest(apps, credential_id=resting.pk, reason="sign_in_failed", model="")
+    add_rest(apps, credential_id=resting.pk)
+    apps = migrate([("credentials", "0005_imported_logins")])
+    assert list(apps.get_model("credentials", "KeyHealth").objects.values_list("reason", flat=True)) == ["day_quota"]
+    assert apps.get_model("credentials", "Credential").objects.values_list("state", "reason").get() == ("available", "")
