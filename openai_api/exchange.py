@@ -25,6 +25,8 @@ from openai_api.translation.events import Event, ToolCallDelta
 from openai_api.usage import CLIENT_GONE, Entry
 
 LONGEST_HEADER = 2_000
+MOST_AT_ONCE = 8
+"""Calls of one request: their answers lie in memory side by side, and other requests want credentials too."""
 LONGEST_MODEL = 100
 """Characters, as many as the database's columns hold; Google's names have less than half of it."""
 
@@ -186,8 +188,11 @@ async def _all_open(relays: list[Relay]) -> None:
         await relays[0].open()
         return
 
+    turns = asyncio.Semaphore(MOST_AT_ONCE)
+
     async def open_one(relay: Relay) -> None:
-        await relay.open()
+        async with turns:
+            await relay.open()
         # Another may be waiting for the place that this one holds, and nothing is read by others until all are open.
         relay.read_ahead(lambda: not all(task.done() for task in opening))
 
