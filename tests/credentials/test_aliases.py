@@ -15,7 +15,7 @@ from credentials.models import ModelAlias
 from credentials.roster import Roster
 
 CHATS = import_module("credentials.migrations.0002_default_aliases").ALIASES
-EMBEDDINGS = import_module("credentials.migrations.0006_embedding_aliases").ALIASES
+EMBEDDINGS = import_module("credentials.migrations.0007_embedding_aliases").ALIASES
 NOT_CHAT = ("audio", "search-preview")
 OTHERS = ["gpt-4o-mini-tts", "tts-1-hd", "gpt-realtime", "gpt-4o-realtime-preview", "gpt-image-1", "omni-moderation-latest"]
 

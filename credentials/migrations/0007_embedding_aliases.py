@@ -18,5 +18,5 @@ def add_aliases(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("credentials", "0005_imported_logins")]
+    dependencies = [("credentials", "0006_sign_in_failed")]
     operations = [migrations.RunPython(add_aliases, migrations.RunPython.noop)]
