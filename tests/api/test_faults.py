@@ -24,8 +24,8 @@ from openai_api.errors import GatewayError
 from openai_api.exception_handler import error_response
 from openai_api.exchange import Exchange
 from openai_api.gateway import Gateway
-from openai_api.relay import Limits, Relay
 from openai_api.orders import Completions
+from openai_api.relay import Limits, Relay
 from openai_api.streaming import EventStream, chat_stream
 from openai_api.translation import chat
 from openai_api.upstream.access import AccessTokens
