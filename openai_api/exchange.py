@@ -1,6 +1,6 @@
-"""One request from the read conversation to the usage record, whatever the caller's dialect.
+"""One request from the read order to the usage record, whatever the caller's dialect.
 
-Resolves the model, fetches what is named by URL, restores signatures, relays (several times for several choices), meters.
+Resolves the model, has the order prepared, relays (several times for several choices), meters.
 """
 
 import asyncio
@@ -12,22 +12,21 @@ from types import TracebackType
 from typing import Self
 
 import structlog
-from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from credentials.roster import TokenEntry
 from openai_api.errors import GatewayError, ModelNotAllowed, ModelNotFound, StrictRefusal
 from openai_api.gateway import Gateway
 from openai_api.ids import new_call_id, new_uid
+from openai_api.orders import Desk, Order
 from openai_api.relay import Relay
-from openai_api.shortage import too_late
-from openai_api.translation.conversation import Conversation, Notice, prefix_of
+from openai_api.translation.conversation import Notice
 from openai_api.translation.events import Event, ToolCallDelta
-from openai_api.translation.gemini.estimate import estimate_tokens
-from openai_api.upstream.base import Prepared
 from openai_api.usage import CLIENT_GONE, Entry
 
 LONGEST_HEADER = 2_000
+MOST_AT_ONCE = 8
+"""Calls of one request: their answers lie in memory side by side, and other requests want credentials too."""
 LONGEST_MODEL = 100
 """Characters, as many as the database's columns hold; Google's names have less than half of it."""
 
@@ -59,15 +58,12 @@ class Exchange:
             status=CLIENT_GONE,
         )
 
-    async def open(self, asked: Conversation, *, choices: int = 1, notices: Sequence[Notice] = (), counts: bool = False) -> None:
-        """Ask the pool, for answers or (`counts`) for a TokenCount.
-
-        Raises GatewayError where nobody answers, after which the exchange is settled.
-        """
-        self._entry.model_asked = asked.model[:LONGEST_MODEL]
+    async def open(self, order: Order, *, notices: Sequence[Notice] = ()) -> None:
+        """Ask the pool. Raises GatewayError where nobody answers, after which the exchange is settled."""
+        self._entry.model_asked = order.model[:LONGEST_MODEL]
         self._gateway.usage.begin(self._entry)
         try:
-            await self._ask(asked, choices, tuple(notices), counts)
+            await self._ask(order, tuple(notices))
         except BaseException as error:  # Also if the client went away: the record must say so.
             await self._end_with(error)
             raise
@@ -116,56 +112,32 @@ class Exchange:
             self.failed(error)
         await self.settle()
 
-    async def _ask(self, asked: Conversation, choices: int, notices: tuple[Notice, ...], counts: bool) -> None:
-        if len(asked.model) > LONGEST_MODEL:
+    async def _ask(self, order: Order, notices: tuple[Notice, ...]) -> None:
+        if len(order.model) > LONGEST_MODEL:
             raise ModelNotFound(f"No model has a name of more than {LONGEST_MODEL} characters.", param="model")
         roster = self._gateway.pool.roster
-        model = roster.resolve(asked.model)
-        if not self._token.may_use(asked.model, model):
-            raise ModelNotAllowed(f"This token may not use the model '{asked.model}'. GET /v1/models lists those that it may.")
+        model = roster.resolve(order.model)
+        if not self._token.may_use(order.model, model):
+            raise ModelNotAllowed(f"This token may not use the model '{order.model}'. GET /v1/models lists those that it may.")
         upstream = self._gateway.registry.upstream_for(model, roster)
         self.model = self._entry.model_served = model
         self._take_note(notices)
-        conversation = await self._complete(replace(asked, model=model))
-        prepared = upstream.prepare(conversation, roster, counts=counts)
-        self._take_note(notices + prepared.notices)
-        prepared = self._weighed(prepared, conversation)
+        desk = Desk(self._gateway, roster, upstream, model, self._token.owner_id, self._started)
+        ready = await order.prepare(desk)
+        self._take_note(notices + ready.notices)
         self._relays = [
             Relay(
                 self._gateway.pool,
-                upstream.count if counts else upstream.ask,
+                ready.ask,
                 prepared,
                 whole=not self._stream,
                 limits=self._gateway.limits,
                 started=self._started,
                 new_call_id=new_call_id,
             )
-            for _ in range(choices)
+            for prepared in ready.prepared
         ]
         await _all_open(self._relays)
-
-    async def _complete(self, conversation: Conversation) -> Conversation:
-        """With everything that the translation needs and the caller did not send along."""
-        if any(True for _ in conversation.remote_media()):
-            conversation = await self._fetched(conversation)
-        return await self._gateway.signatures.restore(conversation, self._token.owner_id)
-
-    def _weighed(self, prepared: Prepared, conversation: Conversation) -> Prepared:
-        """With what only some settings ask for: most requests need not pay for it."""
-        pool = self._gateway.pool
-        if pool.pacer.counts_tokens:
-            prepared = replace(prepared, tokens=estimate_tokens(conversation))
-        if pool.homes is not None:
-            prepared = replace(prepared, prefix=prefix_of(conversation))
-        return prepared
-
-    async def _fetched(self, conversation: Conversation) -> Conversation:
-        deadline = self._gateway.limits.deadline
-        try:
-            async with asyncio.timeout(self._started + deadline - time.monotonic()):
-                return await self._gateway.fetcher.fetch_all(conversation)
-        except TimeoutError:
-            raise too_late(deadline) from None
 
     def _take_note(self, notices: tuple[Notice, ...]) -> None:
         self._notices = notices
@@ -216,8 +188,11 @@ async def _all_open(relays: list[Relay]) -> None:
         await relays[0].open()
         return
 
+    turns = asyncio.Semaphore(MOST_AT_ONCE)
+
     async def open_one(relay: Relay) -> None:
-        await relay.open()
+        async with turns:
+            await relay.open()
         # Another may be waiting for the place that this one holds, and nothing is read by others until all are open.
         relay.read_ahead(lambda: not all(task.done() for task in opening))
 

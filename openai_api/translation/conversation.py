@@ -160,6 +160,31 @@ class Conversation(Struct, frozen=True):
         return replace(self, turns=turns)
 
 
+EMBEDDING_TASKS = (
+    "RETRIEVAL_QUERY",
+    "RETRIEVAL_DOCUMENT",
+    "SEMANTIC_SIMILARITY",
+    "CLASSIFICATION",
+    "CLUSTERING",
+    "QUESTION_ANSWERING",
+    "FACT_VERIFICATION",
+    "CODE_RETRIEVAL_QUERY",
+)
+
+
+class TextsToEmbed(Struct, frozen=True):
+    """Texts, none of them empty, each of which is to become a vector of `dimensions` numbers (None: as many as the model likes).
+
+    `task` is one of EMBEDDING_TASKS, or empty; `title` that of every text.
+    """
+
+    model: str
+    texts: tuple[str, ...]
+    dimensions: int | None = None
+    task: str = ""
+    title: str = ""
+
+
 class Notice(Struct, frozen=True):
     """One thing that the caller asked for and does not get as asked: dropped, or changed.
 

@@ -4,6 +4,7 @@ A whole answer is the same sequence, collected. An answer that ends well ends wi
 may come before or after it, and the last one counts.
 """
 
+from array import array
 from typing import Literal
 
 from msgspec import Struct
@@ -81,7 +82,13 @@ class TokenCount(Struct, frozen=True, gc=False):
     tokens: int
 
 
-Event = TextDelta | ThoughtDelta | ToolCallDelta | MediaDelta | Citation | TokenCount | UsageReport | Finished
+class Vectors(Struct, frozen=True, gc=False):
+    """The answer of an upstream that was asked for embeddings: those of its texts, in their order, each of length 1."""
 
-CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta, TokenCount)
+    vectors: "tuple[array[float], ...]"
+
+
+Event = TextDelta | ThoughtDelta | ToolCallDelta | MediaDelta | Citation | TokenCount | Vectors | UsageReport | Finished
+
+CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta, TokenCount, Vectors)
 """The events that are a real token: after the first of them no other credential may take over a stream."""

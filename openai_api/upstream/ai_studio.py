@@ -6,11 +6,15 @@ from functools import partial
 from credentials.health import Outcome
 from credentials.roster import Entry
 from openai_api.translation.events import Event
+from openai_api.translation.gemini.embeddings import read_vectors
 from openai_api.upstream.access import AccessTokens, with_access
-from openai_api.upstream.answer import count_tokens, stream_answer
+from openai_api.upstream.answer import read_count, stream_answer, whole_answer
 from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.upstream.http import HttpClient
 from openai_api.upstream.refusals import Refusal
+
+_MOST_BYTES_OF_VECTORS = 64 * 1024 * 1024
+"""A hundred vectors of 3072 numbers, each on a line of its own, are a sixth of it."""
 
 
 class AiStudio:
@@ -38,9 +42,21 @@ class AiStudio:
     ) -> AsyncGenerator[list[Event], None]:
         named = b'"model":"models/%b",' % prepared.model.encode()
         body = b'{"generateContentRequest":{' + named + prepared.body[1:] + b"}"
-        return self._sent(
-            partial(count_tokens, self._client, f"{self._models}{prepared.model}:countTokens", body=body), entry, seconds
+        url = f"{self._models}{prepared.model}:countTokens"
+        return self._sent(partial(whole_answer, self._client, url, body=body, read=read_count), entry, seconds)
+
+    def embed(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        send = partial(
+            whole_answer,
+            self._client,
+            f"{self._models}{prepared.model}:batchEmbedContents",
+            body=prepared.body,
+            read=partial(read_vectors, size=prepared.inputs, tokens=prepared.tokens),
+            most_bytes=_MOST_BYTES_OF_VECTORS,
         )
+        return self._sent(send, entry, seconds)
 
     def _sent(
         self, send: Callable[..., AsyncGenerator[list[Event], None]], entry: Entry, seconds: float

@@ -1,4 +1,4 @@
-"""A Gemini stream on its way in: bytes → events, and everything that can go wrong with it → UpstreamRefused."""
+"""An answer of Gemini's on its way in: bytes → events, and everything that can go wrong with it → UpstreamRefused."""
 
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -19,27 +19,42 @@ class _Count(Struct, rename="camel"):
     total_tokens: int
 
 
-_MOST_BYTES = 1024 * 1024
 _read_count = msgspec.json.Decoder(_Count, strict=False).decode
 
 
-async def count_tokens(
-    client: HttpClient, url: str, *, headers: Mapping[str, str], secret: str, body: bytes, seconds: float
+def read_count(body: bytearray) -> list[Event]:
+    """The one TokenCount of a countTokens call. Raises MalformedAnswer."""
+    try:
+        return [TokenCount(_read_count(body).total_tokens), Finished("stop")]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedAnswer from error
+
+
+async def whole_answer(
+    client: HttpClient,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    secret: str,
+    body: bytes,
+    read: Callable[[bytearray], list[Event]],
+    most_bytes: int = 1024 * 1024,
+    seconds: float,
 ) -> AsyncGenerator[list[Event], None]:
-    """The one TokenCount of a countTokens call. Raises UpstreamRefused; `secret` as for `stream_answer`."""
+    """What `read` makes of an answer that is no stream. Raises UpstreamRefused; `secret` as for `stream_answer`."""
     answer = bytearray()
     try:
         async with client.post(url, headers=headers, body=body, seconds=seconds) as chunks:
             async for chunk in chunks:
                 answer += chunk
-                if len(answer) > _MOST_BYTES:
-                    raise _broken("The upstream's answer is too large to be a number of tokens.")
-        counted = _read_count(answer)
+                if len(answer) > most_bytes:
+                    raise _broken("The upstream's answer is far too large.")
+        events = read(answer)
     except UpstreamRefused as refused:
         raise UpstreamRefused(refused.refusal.concealing(secret)) from refused
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except MalformedAnswer as error:
         raise _broken("The upstream's answer could not be read.") from error
-    yield [TokenCount(counted.total_tokens), Finished("stop")]
+    yield events
 
 
 async def stream_answer(

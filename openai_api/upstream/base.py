@@ -8,18 +8,18 @@ from msgspec import Struct
 from credentials.roster import Entry, Roster
 from credentials.selection import KEYS
 from openai_api.translation.cli_prompt import CliPrompt
-from openai_api.translation.conversation import Conversation, Notice
+from openai_api.translation.conversation import Conversation, Notice, TextsToEmbed
 from openai_api.translation.events import Event
 from openai_api.upstream.refusals import Refusal
 
 
 class Prepared(Struct, frozen=True):
-    """A conversation in the upstream's words, made once and sent with whichever credential is leased."""
+    """What is asked in the upstream's words, made once and sent with whichever credential is leased."""
 
     model: str
     body: bytes
     kinds: frozenset[str] = KEYS
-    """The kinds of credential that can serve this conversation."""
+    """The kinds of credential that can serve it."""
     unfit: tuple[Notice, ...] = ()
     """Why other kinds, which the pool has, cannot. One without a field holds for whatever is asked."""
     prompt: CliPrompt | None = None
@@ -31,7 +31,9 @@ class Prepared(Struct, frozen=True):
     """Tool names that the upstream would refuse: as sent → as the caller wrote them."""
     single_call: bool = False
     tokens: int = 0
-    """An estimate of its input, where tokens are paced."""
+    """An estimate of its input, where tokens are paced or Google may not count them."""
+    inputs: int = 0
+    """How many vectors it is to be answered with, where it asks for embeddings."""
     prefix: int | None = None
     """Stands for the beginning of the conversation, where that decides who is asked."""
 
@@ -60,6 +62,10 @@ class Upstream(Protocol):
         """Translate, for `ask` or (`counts`) for `count`; raises InvalidRequest for what cannot be said to this upstream."""
         ...
 
+    def prepare_embeddings(self, asked: TextsToEmbed, roster: Roster) -> tuple[Prepared, ...]:
+        """Translate, for `embed`: one for each batch that the upstream takes at once, in order. Raises InvalidRequest."""
+        ...
+
     @property
     def ask(self) -> Ask:
         """Asks for the answer."""
@@ -68,4 +74,9 @@ class Upstream(Protocol):
     @property
     def count(self) -> Ask:
         """Asks for one TokenCount instead: how long the conversation is, which is free."""
+        ...
+
+    @property
+    def embed(self) -> Ask:
+        """Asks for one Vectors: those of one batch of texts."""
         ...

@@ -13,7 +13,7 @@ from openai_api.translation.code_assist import unwrap, wrap, wrap_count
 from openai_api.translation.conversation import Conversation, Notice
 from openai_api.translation.events import Event
 from openai_api.upstream.access import AccessTokens, with_access
-from openai_api.upstream.answer import count_tokens, stream_answer
+from openai_api.upstream.answer import read_count, stream_answer, whole_answer
 from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.upstream.http import HttpClient
 from openai_api.upstream.refusals import Refusal
@@ -44,7 +44,8 @@ class CodeAssist:
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
     ) -> AsyncGenerator[list[Event], None]:
         body = wrap_count(prepared.body, model=prepared.model)
-        return self._sent(partial(count_tokens, self._client, f"{self._methods}countTokens", body=body), entry, seconds)
+        send = partial(whole_answer, self._client, f"{self._methods}countTokens", body=body, read=read_count)
+        return self._sent(send, entry, seconds)
 
     async def _sent(
         self, send: Callable[..., AsyncGenerator[list[Event], None]], entry: Entry, seconds: float

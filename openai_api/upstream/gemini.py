@@ -3,10 +3,12 @@
 from collections.abc import AsyncGenerator, Callable
 
 from credentials.models import Kind, Use
-from credentials.roster import Entry, Roster
+from credentials.roster import Entry, ModelCard, Roster
+from openai_api.errors import InvalidRequest
 from openai_api.translation.cli_prompt import CliPrompt, write_prompt
-from openai_api.translation.conversation import Conversation, Notice
+from openai_api.translation.conversation import Conversation, Notice, TextsToEmbed
 from openai_api.translation.events import Event
+from openai_api.translation.gemini.embeddings import write_batches
 from openai_api.translation.gemini.request import write_request
 from openai_api.upstream.ai_studio import AiStudio
 from openai_api.upstream.base import Prepared
@@ -16,6 +18,10 @@ from openai_api.upstream.gemini_cli import NOT_INSTALLED, GeminiCli
 _GEMINI_API = frozenset({Kind.API_KEY.value, Kind.OAUTH.value})
 _CODE_ASSIST = frozenset({Use.CODE_ASSIST.value})
 _CLI = frozenset({Kind.GEMINI_CLI.value})
+_NO_EMBEDDINGS = (
+    (_CODE_ASSIST, Notice("", "Code Assist makes no embeddings: they take an API key, or a Google account for the Gemini API.")),
+    (_CLI, Notice("", "The Gemini CLI makes no embeddings: they take an API key, or a Google account for the Gemini API.")),
+)
 
 
 class Gemini:
@@ -26,6 +32,8 @@ class Gemini:
 
     def prepare(self, conversation: Conversation, roster: Roster, *, counts: bool = False) -> Prepared:
         card = roster.models.get(conversation.model)
+        if not counts:
+            _check_generates(conversation.model, card)
         written = write_request(conversation, output_limit=card.output_limit if card and card.output_limit else None)
         kinds, unfit, prompt = self._ways(conversation, roster.kinds)
         if counts and kinds & _CLI:
@@ -41,6 +49,19 @@ class Gemini:
             names=dict(written.names),
             single_call=not conversation.parallel_tool_calls,
         )
+
+    def prepare_embeddings(self, asked: TextsToEmbed, roster: Roster) -> tuple[Prepared, ...]:
+        _check_embeds(asked.model, roster.models.get(asked.model))
+        unfit = tuple(notice for kinds, notice in _NO_EMBEDDINGS if roster.kinds & kinds)
+        return tuple(
+            Prepared(asked.model, batch.body, kinds=_GEMINI_API, unfit=unfit, inputs=batch.size, tokens=batch.tokens)
+            for batch in write_batches(asked)
+        )
+
+    def embed(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        return self._ai_studio.embed(prepared, entry, new_call_id=new_call_id, seconds=seconds)
 
     def count(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
@@ -75,3 +96,18 @@ class Gemini:
             else:
                 unfit += written
         return kinds, unfit, prompt
+
+
+# Asking a model for what it cannot do would be taken for its absence, and rest it for those who ask it for what it can.
+
+
+def _check_generates(model: str, card: ModelCard | None) -> None:
+    if card is not None and card.methods and "generateContent" not in card.methods:
+        raise InvalidRequest(f"The model '{model}' does not answer chats.", param="model", code="model_not_supported")
+
+
+def _check_embeds(model: str, card: ModelCard | None) -> None:
+    embeds = "embedContent" in card.methods if card is not None else "embedding" in model
+    if not embeds:
+        message = f"The model '{model}' makes no embeddings. Those that do have 'embedding' in their names, in GET /v1/models."
+        raise InvalidRequest(message, param="model", code="model_not_supported")

@@ -3,6 +3,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from openai_api.ids import new_id
+from openai_api.orders import Completions, InputTokens
 from openai_api.streaming import EventStream, chat_stream
 from openai_api.translation import chat
 from openai_api.translation.events import TokenCount
@@ -18,7 +19,7 @@ class ChatCompletionsView(GatewayView):
         asked = chat.read_request(request.body)
         exchange = self.exchange("chat", stream=asked.stream)
         # Awaited before the first byte leaves: until then a refused key can still be swapped for another.
-        await exchange.open(asked.conversation, choices=asked.choices, notices=asked.notices)
+        await exchange.open(Completions(asked.conversation, asked.choices), notices=asked.notices)
         writer = chat.Writer(asked, id=new_id("chatcmpl"), created=unix_time(), model=exchange.model)
         if asked.stream:
             return EventStream(chat_stream(writer, exchange), exchange)
@@ -33,7 +34,7 @@ class InputTokensView(GatewayView):
     async def post(self, request: Request) -> HttpResponseBase:
         asked = chat.read_request(request.body)
         exchange = self.exchange("chat", stream=False)
-        await exchange.open(asked.conversation, notices=asked.notices, counts=True)
+        await exchange.open(InputTokens(asked.conversation), notices=asked.notices)
         async with exchange:
             [answer] = await exchange.collect()
         tokens = sum(event.tokens for event in answer if isinstance(event, TokenCount))

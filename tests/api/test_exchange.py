@@ -11,6 +11,7 @@ from credentials.roster import TokenEntry
 from openai_api.errors import DeadlineExceeded, ModelNotFound, StrictRefusal, UpstreamUnavailable
 from openai_api.exchange import Exchange
 from openai_api.gateway import Gateway
+from openai_api.orders import Completions
 from openai_api.streaming import EventStream, chat_stream
 from openai_api.translation import chat
 from openai_api.translation.conversation import Notice, RemoteMedia, Turn
@@ -68,7 +69,7 @@ def stream_of(exchange: Exchange, choices: int) -> EventStream:
 
 async def test_a_stream_that_is_left_between_two_writes_ends_all_its_calls(exchange_with, journal):
     exchange = exchange_with([GOOD[0], GOOD[0], SILENCE], [GOOD[0], SILENCE], stream=True)
-    await exchange.open(ASKED.conversation, choices=2)
+    await exchange.open(Completions(ASKED.conversation, 2))
     stream = stream_of(exchange, 2)
     await anext(stream.body)
     await anext(stream.body)
@@ -90,7 +91,7 @@ class InterruptedWhileClosing(Everything):
 
 async def test_an_interruption_while_one_call_closes_leaves_no_other_open_and_no_record_unwritten(exchange_with, journal):
     exchange = exchange_with([GOOD[0], SILENCE], [GOOD[0], SILENCE], stream=True, upstream=InterruptedWhileClosing)
-    await exchange.open(ASKED.conversation, choices=2)
+    await exchange.open(Completions(ASKED.conversation, 2))
     await asyncio.gather(exchange.settle(), return_exceptions=True)
     assert exchange._gateway.pool.in_flight == {}
     assert len(journal.records()) == 1
@@ -98,7 +99,7 @@ async def test_an_interruption_while_one_call_closes_leaves_no_other_open_and_no
 
 async def test_the_tokens_of_attempts_that_failed_are_counted_too(exchange_with, journal):
     exchange = exchange_with([SPENT, refusal(Outcome.UPSTREAM_FAILED)], GOOD)
-    await exchange.open(ASKED.conversation)
+    await exchange.open(Completions(ASKED.conversation))
     async with exchange:
         await exchange.collect()
     [record] = journal.records()
@@ -108,14 +109,14 @@ async def test_the_tokens_of_attempts_that_failed_are_counted_too(exchange_with,
 async def test_the_tokens_of_a_request_that_failed_altogether_are_counted(exchange_with, journal):
     exchange = exchange_with([SPENT, refusal(Outcome.UPSTREAM_FAILED)], retries=0)
     with pytest.raises(UpstreamUnavailable):
-        await exchange.open(ASKED.conversation)
+        await exchange.open(Completions(ASKED.conversation))
     [record] = journal.records()
     assert (record.status, record.prompt_tokens, record.completion_tokens) == (503, 10, 5)
 
 
 async def test_the_tokens_of_a_whole_answer_whose_client_left_are_counted(exchange_with, journal):
     exchange = exchange_with([SPENT, SILENCE])
-    opening = asyncio.create_task(exchange.open(ASKED.conversation))
+    opening = asyncio.create_task(exchange.open(Completions(ASKED.conversation)))
     await exchange._gateway.registry.was_asked.wait()
     opening.cancel()
     await asyncio.gather(opening, return_exceptions=True)
@@ -128,7 +129,7 @@ async def test_a_fault_of_ours_is_not_put_down_to_the_client(exchange_with, jour
     exchange = exchange_with([GOOD[0], ZeroDivisionError()], stream=stream)
 
     async def serve():
-        await exchange.open(ASKED.conversation)
+        await exchange.open(Completions(ASKED.conversation))
         async for _ in stream_of(exchange, 1).body:
             pass
 
@@ -142,7 +143,7 @@ async def test_a_fault_of_ours_is_not_put_down_to_the_client(exchange_with, jour
 async def test_a_name_longer_than_any_models_is_refused_and_recorded_in_short(exchange_with, journal):
     exchange = exchange_with()
     with pytest.raises(ModelNotFound) as caught:
-        await exchange.open(replace(ASKED.conversation, model="gemini-" + "x" * 1_000_000))
+        await exchange.open(Completions(replace(ASKED.conversation, model="gemini-" + "x" * 1_000_000)))
     assert len(caught.value.message) < 1000
     assert len(journal.records()[0].model_asked) <= 200
 
@@ -150,7 +151,7 @@ async def test_a_name_longer_than_any_models_is_refused_and_recorded_in_short(ex
 async def test_the_deadline_counts_from_the_requests_arrival(exchange_with, journal):
     exchange = exchange_with(GOOD, deadline=100.0)
     exchange._started -= 99.0
-    await exchange.open(ASKED.conversation)
+    await exchange.open(Completions(ASKED.conversation))
     assert exchange._relays[0]._time_left() <= 1.0
     await exchange.settle()
 
@@ -172,7 +173,7 @@ async def test_the_deadline_holds_while_files_are_fetched(exchange_with, journal
     exchange = exchange_with(deadline=0.02)
     exchange._gateway.fetcher = Fetcher()
     with pytest.raises(DeadlineExceeded):
-        await asyncio.wait_for(exchange.open(WITH_PICTURE), 5)
+        await asyncio.wait_for(exchange.open(Completions(WITH_PICTURE)), 5)
     assert [record.status for record in journal.records()] == [504]
 
 
@@ -180,5 +181,5 @@ async def test_what_strictness_refuses_at_sight_is_not_fetched_first(exchange_wi
     exchange = exchange_with(strict=True)
     exchange._gateway.fetcher = fetcher = Fetcher()
     with pytest.raises(StrictRefusal):
-        await asyncio.wait_for(exchange.open(WITH_PICTURE, notices=[Notice("logit_bias", "unknown")]), 5)
+        await asyncio.wait_for(exchange.open(Completions(WITH_PICTURE), notices=[Notice("logit_bias", "unknown")]), 5)
     assert fetcher.asked == 0

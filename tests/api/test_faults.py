@@ -24,6 +24,7 @@ from openai_api.errors import GatewayError
 from openai_api.exception_handler import error_response
 from openai_api.exchange import Exchange
 from openai_api.gateway import Gateway
+from openai_api.orders import Completions
 from openai_api.relay import Limits, Relay
 from openai_api.streaming import EventStream, chat_stream
 from openai_api.translation import chat
@@ -197,7 +198,7 @@ class Stage:
     async def answer(self, exchange, asked) -> Got:
         writer = chat.Writer(asked, id="chatcmpl-1", created=0, model=FLASH)
         try:
-            await exchange.open(asked.conversation)
+            await exchange.open(Completions(asked.conversation))
             if asked.stream:
                 stream = EventStream(chat_stream(writer, exchange), exchange)
                 return read_stream(b"".join([chunk async for chunk in stream.body]))

@@ -59,6 +59,13 @@ def test_zod_schemas_come_back_parsed(run):
     assert run("structured_tool") is True
 
 
+def test_embeddings_which_the_sdk_asks_for_in_base64(run):
+    seen = run("embeddings")
+    refused = seen.pop("refused")
+    assert seen == {"model": "gemini-embedding-2", "lengths": [128, 128], "isSame": True, "tokens": 2}
+    assert (refused["kind"], refused["status"], refused["param"]) == ("BadRequestError", 400, "dimensions")
+
+
 def test_models_are_listed_and_retrieved(run):
     seen = run("models")
     assert seen["one"] == "gemini-3.8-flash"

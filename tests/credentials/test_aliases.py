@@ -14,7 +14,8 @@ from credentials.loading import load_roster
 from credentials.models import ModelAlias
 from credentials.roster import Roster
 
-ALIASES = import_module("credentials.migrations.0002_default_aliases").ALIASES
+CHATS = import_module("credentials.migrations.0002_default_aliases").ALIASES
+EMBEDDINGS = import_module("credentials.migrations.0007_embedding_aliases").ALIASES
 NOT_CHAT = ("audio", "search-preview")
 OTHERS = ["gpt-4o-mini-tts", "tts-1-hd", "gpt-realtime", "gpt-4o-realtime-preview", "gpt-image-1", "omni-moderation-latest"]
 
@@ -29,11 +30,16 @@ def test_every_chat_model_of_openai_leads_to_a_gemini_model(roster, name):
     assert roster.resolve(name).startswith("gemini-3")
 
 
+@pytest.mark.parametrize("name", get_args(EmbeddingModel))
+def test_every_embedding_model_of_openai_leads_to_one_of_googles(roster, name):
+    assert roster.resolve(name).startswith("gemini-embedding-")
+
+
 @pytest.mark.parametrize(
     "name",
-    sorted({*get_args(EmbeddingModel), *get_args(ImageModel), *get_args(AudioModel), *get_args(ModerationModel), *OTHERS}),
+    sorted({*get_args(ImageModel), *get_args(AudioModel), *get_args(ModerationModel), *OTHERS}),
 )
-def test_models_for_embeddings_images_and_sound_are_left_alone(roster, name):
+def test_models_for_images_and_sound_are_left_alone(roster, name):
     assert roster.resolve(name) == name
 
 
@@ -57,4 +63,4 @@ def test_small_models_lead_to_the_small_one(roster, name, target):
 
 @pytest.mark.django_db
 def test_the_migration_shipped_every_alias_enabled():
-    assert dict(ModelAlias.objects.filter(enabled=True).values_list("pattern", "target")) == ALIASES
+    assert dict(ModelAlias.objects.filter(enabled=True).values_list("pattern", "target")) == CHATS | EMBEDDINGS

@@ -12,6 +12,7 @@ from credentials.accounts.tokens import Access
 from credentials.health import Outcome
 from credentials.roster import Entry, Roster
 from openai_api.translation import chat
+from openai_api.translation.conversation import TextsToEmbed
 from openai_api.translation.events import Finished, TextDelta, ThoughtDelta, ToolCallDelta, UsageReport
 from openai_api.upstream.access import AccessTokens
 from openai_api.upstream.ai_studio import AiStudio
@@ -67,6 +68,13 @@ class Account:
         async with aclosing(self.gemini.count(prepared, self.entry, new_call_id=str, seconds=10)) as answer:
             [[counted, _]] = [batch async for batch in answer]
         return counted.tokens
+
+    async def embed(self, *texts):
+        wanted = TextsToEmbed("gemini-embedding-001", texts, dimensions=128)
+        [prepared] = self.gemini.prepare_embeddings(wanted, Roster(entries=(self.entry,)))
+        async with aclosing(self.gemini.embed(prepared, self.entry, new_call_id=str, seconds=10)) as answer:
+            [[vectors, *_]] = [batch async for batch in answer]
+        return vectors.vectors
 
     async def refused(self, **how):
         with pytest.raises(UpstreamRefused) as caught:
@@ -219,3 +227,18 @@ async def test_an_answer_without_a_count_is_none(account, google, kind, body):
     with pytest.raises(UpstreamRefused) as caught:
         await account(kind).count(HI)
     assert caught.value.refusal.outcome is Outcome.UPSTREAM_FAILED
+
+
+async def test_texts_are_embedded_in_the_name_of_the_accounts_project(account, google):
+    vectors = await account("oauth").embed("a", "b")
+    assert [len(vector) for vector in vectors] == [128, 128]
+    [call] = google.log
+    assert (call.method, call.account, call.headers["x-goog-user-project"]) == ("batchEmbedContents", ADA, "ada-project")
+
+
+async def test_an_access_token_that_lapsed_is_renewed_before_texts_are_embedded(account, google):
+    ada = account("oauth")
+    await ada.embed("a")
+    google.expire_access(ADA)
+    assert len(await ada.embed("a")) == 1
+    assert len(ada.logins.given) == 2

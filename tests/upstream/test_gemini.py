@@ -2,11 +2,11 @@
 
 import pytest
 
-from credentials.roster import Roster
+from credentials.roster import ModelCard, Roster
 from openai_api.errors import InvalidRequest, NoCredential
 from openai_api.shortage import nothing_free
 from openai_api.translation.cli_prompt import CliPrompt
-from openai_api.translation.conversation import Conversation, Notice, Text, Tool, Turn
+from openai_api.translation.conversation import Conversation, Notice, Text, TextsToEmbed, Tool, Turn
 from openai_api.upstream.gemini import Gemini
 from openai_api.upstream.gemini_cli import NOT_INSTALLED
 from tests.credentials.pools import FLASH, NOON, key, pool_of
@@ -32,6 +32,7 @@ def prepared(*kinds: str, installed: bool = True, **more):
     return Gemini(Way(), Way(), Way(installed=installed)).prepare(asked(**more), roster)
 
 
+EMBEDDING = "gemini-embedding-2"
 EVERY = ("api_key", "oauth", "code_assist", "gemini_cli")
 
 
@@ -100,3 +101,56 @@ def test_a_cli_that_is_not_there_is_no_fault_of_the_request():
     error = refused(Notice("", NOT_INSTALLED))
     assert isinstance(error, NoCredential)
     assert NOT_INSTALLED in str(error)
+
+
+def embeddings(model: str, *kinds: str, cards: tuple[ModelCard, ...] = ()):
+    roster = Roster(
+        entries=tuple(key(number, kind=kind) for number, kind in enumerate(kinds)), models={card.name: card for card in cards}
+    )
+    return Gemini(Way(), Way(), Way()).prepare_embeddings(TextsToEmbed(model, ("a",)), roster)
+
+
+def test_embeddings_are_left_to_those_who_have_them():
+    [made] = embeddings(EMBEDDING, *EVERY)
+    assert made.kinds == {"api_key", "oauth"}
+    assert [notice.field for notice in made.unfit] == ["", ""]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("code_assist", "Code Assist"), ("gemini_cli", "The Gemini CLI")])
+def test_who_has_no_embeddings_is_named_and_what_would_help(kind, name):
+    [made] = embeddings(EMBEDDING, kind)
+    error = nothing_free(pool_of(key(1, kind=kind)), EMBEDDING, kinds=made.kinds, at=NOON, unfit=made.unfit)
+    assert isinstance(error, NoCredential)
+    assert error.message.startswith(f"{name} makes no embeddings")
+    assert "API key" in error.message
+
+
+CHATS, EMBEDS = ModelCard("gemini-9"), ModelCard("gemini-vectors", methods=("embedContent",))
+
+
+@pytest.mark.parametrize(
+    ("model", "is_asked"),
+    [("gemini-vectors", True), ("gemini-embedding-99", True), ("gemini-9", False), ("gemini-8", False)],
+)
+def test_only_models_that_embed_are_asked_to(model, is_asked):
+    if is_asked:
+        assert embeddings(model, "api_key", cards=(CHATS, EMBEDS))
+    else:
+        with pytest.raises(InvalidRequest) as caught:
+            embeddings(model, "api_key", cards=(CHATS, EMBEDS))
+        assert caught.value.param == "model"
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_a_model_that_does_not_chat_is_only_asked_to_count(counts):
+    def prepare():
+        roster = Roster(entries=(key(1),), models={EMBEDS.name: EMBEDS})
+        conversation = Conversation(EMBEDS.name, (Turn("user", (Text("hi"),)),))
+        return Gemini(Way(), Way(), Way()).prepare(conversation, roster, counts=counts)
+
+    if counts:
+        assert prepare().model == EMBEDS.name
+    else:
+        with pytest.raises(InvalidRequest) as caught:
+            prepare()
+        assert caught.value.param == "model"

@@ -18,6 +18,7 @@ from openai_api.translation.events import (
     ToolCallDelta,
     Usage,
     UsageReport,
+    Vectors,
 )
 
 from .history import CUSTOM_INPUT
@@ -145,8 +146,8 @@ class Choice:
             case UsageReport(usage):
                 self.usage = usage
                 return None
-            case TokenCount():
-                raise TypeError("A count of tokens is no part of a completion.")
+            case TokenCount() | Vectors():
+                raise TypeError(f"No part of a completion: {type(event).__name__}")
             case Finished():
                 return self._finish(event)
 

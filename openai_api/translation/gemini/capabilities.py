@@ -87,6 +87,7 @@ class ShippedModel(Struct, frozen=True):
 
 
 _MILLION = 1_048_576
+_EMBEDS = ("embedContent", "countTokens")
 
 SHIPPED_MODELS: tuple[ShippedModel, ...] = (
     ShippedModel("gemini-4-argon", "Gemini 4 Argon", _MILLION, 65_536),
@@ -117,5 +118,7 @@ SHIPPED_MODELS: tuple[ShippedModel, ...] = (
     ShippedModel("gemini-3.8-flash-tts", "Gemini 3.8 Flash TTS", 8_192, 16_384),
     ShippedModel("gemini-3.8-flash-lite-tts", "Gemini 3.8 Flash-Lite TTS", 8_192, 16_384),
     ShippedModel("gemini-3.5-transcribe", "Gemini 3.5 Transcribe", 98_304, 32_768),
+    ShippedModel("gemini-embedding-2", "Gemini Embedding 2", 8_192, 1, _EMBEDS),
+    ShippedModel("gemini-embedding-001", "Gemini Embedding 001", 2_048, 1, _EMBEDS),
     ShippedModel("gemini-robotics-er-2-preview", "Gemini Robotics-ER 2 Preview", 131_072, 65_536),
 )

@@ -47,7 +47,7 @@ _many = msgspec.json.Decoder(tuple[Answer, ...])
 
 
 class MalformedAnswer(Exception):
-    """The upstream sent something that is not a GenerateContentResponse."""
+    """The upstream sent something that is not the answer it should be."""
 
 
 class ErrorEvent(Exception):

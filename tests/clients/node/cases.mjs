@@ -103,6 +103,21 @@ const cases = {
     return { names, one: (await client.models.retrieve(model)).id };
   },
 
+  embeddings: async () => {
+    const input = ["a", "b"];
+    const asked = { model: "text-embedding-3-small", input, dimensions: 128 };
+    const packed = await client.embeddings.create(asked);
+    const plain = await client.embeddings.create({ ...asked, encoding_format: "float" });
+    const away = packed.data.flatMap((one, i) => one.embedding.map((number, j) => Math.abs(number - plain.data[i].embedding[j])));
+    return {
+      model: packed.model,
+      lengths: packed.data.map((one) => one.embedding.length),
+      isSame: Math.max(...away) < 1e-6,
+      tokens: packed.usage.total_tokens,
+      refused: await failure(client.embeddings.create({ ...asked, dimensions: 5 })),
+    };
+  },
+
   errors: async () => {
     const stranger = new OpenAI({ baseURL, apiKey: "sk-nonsense", maxRetries: 0 });
     return [

@@ -1,0 +1,120 @@
+"""What an exchange can be asked for. Each order knows how it is prepared, and by which call of the upstream it is served."""
+
+import asyncio
+import time
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from credentials.roster import Roster
+from openai_api.gateway import Gateway
+from openai_api.shortage import too_late
+from openai_api.translation.conversation import Conversation, Notice, TextsToEmbed, prefix_of
+from openai_api.translation.gemini.estimate import estimate_tokens
+from openai_api.upstream.base import Ask, Prepared, Upstream
+
+
+class Desk(Struct, frozen=True):
+    """Where an order is prepared."""
+
+    gateway: Gateway
+    roster: Roster
+    upstream: Upstream
+    model: str
+    """Aliases are resolved."""
+    owner: int
+    """Of the token."""
+    started: float
+    """When the request came, in monotonic seconds."""
+
+
+class Ready(Struct, frozen=True):
+    """An order that can be put: `ask` is called with each of `prepared`, side by side."""
+
+    ask: Ask
+    prepared: tuple[Prepared, ...]
+    notices: tuple[Notice, ...] = ()
+
+
+class Order(Protocol):
+    @property
+    def model(self) -> str:
+        """As the caller wrote it."""
+        ...
+
+    async def prepare(self, desk: Desk) -> Ready:
+        """Raises GatewayError for what cannot be asked."""
+        ...
+
+
+class Completions(Struct, frozen=True):
+    """Answers to a conversation: `choices` of them."""
+
+    conversation: Conversation
+    choices: int = 1
+
+    @property
+    def model(self) -> str:
+        return self.conversation.model
+
+    async def prepare(self, desk: Desk) -> Ready:
+        conversation = await _completed(self.conversation, desk)
+        prepared = desk.upstream.prepare(conversation, desk.roster)
+        return Ready(desk.upstream.ask, (_weighed(prepared, conversation, desk),) * self.choices, prepared.notices)
+
+
+class InputTokens(Struct, frozen=True):
+    """One TokenCount: how long a conversation is."""
+
+    conversation: Conversation
+
+    @property
+    def model(self) -> str:
+        return self.conversation.model
+
+    async def prepare(self, desk: Desk) -> Ready:
+        conversation = await _completed(self.conversation, desk)
+        prepared = desk.upstream.prepare(conversation, desk.roster, counts=True)
+        return Ready(desk.upstream.count, (_weighed(prepared, conversation, desk),), prepared.notices)
+
+
+class Embeddings(Struct, frozen=True):
+    """The vectors of some texts, batch by batch."""
+
+    wanted: TextsToEmbed
+
+    @property
+    def model(self) -> str:
+        return self.wanted.model
+
+    async def prepare(self, desk: Desk) -> Ready:
+        wanted = replace(self.wanted, model=desk.model)
+        return Ready(desk.upstream.embed, desk.upstream.prepare_embeddings(wanted, desk.roster))
+
+
+async def _completed(asked: Conversation, desk: Desk) -> Conversation:
+    """With everything that the translation needs and the caller did not send along."""
+    conversation = replace(asked, model=desk.model)
+    if any(True for _ in conversation.remote_media()):
+        conversation = await _fetched(conversation, desk)
+    return await desk.gateway.signatures.restore(conversation, desk.owner)
+
+
+async def _fetched(conversation: Conversation, desk: Desk) -> Conversation:
+    deadline = desk.gateway.limits.deadline
+    try:
+        async with asyncio.timeout(desk.started + deadline - time.monotonic()):
+            return await desk.gateway.fetcher.fetch_all(conversation)
+    except TimeoutError:
+        raise too_late(deadline) from None
+
+
+def _weighed(prepared: Prepared, conversation: Conversation, desk: Desk) -> Prepared:
+    """With what only some settings ask for: most requests need not pay for it."""
+    pool = desk.gateway.pool
+    if pool.pacer.counts_tokens:
+        prepared = replace(prepared, tokens=estimate_tokens(conversation))
+    if pool.homes is not None:
+        prepared = replace(prepared, prefix=prefix_of(conversation))
+    return prepared
