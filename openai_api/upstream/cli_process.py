@@ -57,7 +57,7 @@ class CliProcess:
 
     async def kill(self) -> None:
         """Returns when nothing is left of it."""
-        self._leash.close()
+        self.let_go()
         try:
             async with asyncio.timeout(_SECONDS_TO_END):
                 await self.end()
@@ -66,6 +66,10 @@ class CliProcess:
                 self._process.kill()
         finally:
             self._listening.cancel()
+
+    def let_go(self) -> None:
+        """Have it ended, and wait for nothing."""
+        self._leash.close()
 
     async def _listen(self, stream: asyncio.StreamReader) -> None:
         while chunk := await stream.read(_CHUNK):
@@ -88,8 +92,19 @@ class CliProcess:
 @asynccontextmanager
 async def run(order: Order) -> AsyncGenerator[CliProcess, None]:
     """Runs until the block is left, at the longest."""
-    process = await CliProcess.start(msgspec.structs.replace(order, folder=tempfile.gettempdir()))
+    starting = asyncio.ensure_future(CliProcess.start(msgspec.structs.replace(order, folder=tempfile.gettempdir())))
+    try:
+        # A start that is cancelled half way never comes back (Python 3.11): whoever leaves meanwhile does so alone.
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        starting.add_done_callback(_let_go)
+        raise
     try:
         yield process
     finally:
         await process.kill()
+
+
+def _let_go(starting: "asyncio.Task[CliProcess]") -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().let_go()

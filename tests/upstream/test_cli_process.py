@@ -83,6 +83,17 @@ async def test_who_is_cancelled_ends_it_too(folder):
     await nothing_is_left_in(folder)
 
 
+@pytest.mark.parametrize("turns", range(1, 13))
+async def test_who_is_cancelled_while_it_starts_leaves_at_once_and_nothing_behind(folder, turns):
+    asking = asyncio.ensure_future(answer_of(cli_of(program(folder, HANGS))))
+    for _ in range(turns):  # Of the event loop: each finds it at another step of its start.
+        await asyncio.sleep(0)
+    asking.cancel()
+    done, _ = await asyncio.wait([asking], timeout=10)
+    assert done
+    await until(lambda: (homes(), children()) == ([], []))
+
+
 async def test_the_deadline_ends_it(folder):
     refusal = await refusal_of(cli_of(program(folder, HANGS)), seconds=1)
     assert (refusal.outcome, refusal.status) == (Outcome.UPSTREAM_FAILED, 504)
