@@ -3,7 +3,6 @@
 from importlib import import_module
 
 import pytest
-import structlog
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.db.models.signals import post_migrate
@@ -35,12 +34,6 @@ def no_outage_is_remembered():
     """Of Google's sign-in, as the test before left it."""
     outage.is_over()
     tokens._noted.clear()
-
-
-@pytest.fixture(autouse=True)
-def _loggers_that_can_be_listened_to() -> None:
-    """A logger that remembers how it was set up says nothing to `capture_logs` once a test has set logging up anew."""
-    structlog.configure(cache_logger_on_first_use=False)
 
 
 @pytest.fixture
