@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,10 @@ def leave_out_others() -> None:
 
 def children(pid: int = os.getpid()) -> list[int]:
     """Processes that it has started and that run, or that it has not waited for."""
-    tasks = Path(f"/proc/{pid}/task")
-    found = [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # A thread may end while it is looked at.
+            found += map(int, (task / "children").read_text().split())
     return [child for child in found if child not in _others]
 
 
