@@ -18,7 +18,7 @@ from credentials.roster import TokenEntry
 from openai_api.errors import GatewayError, ModelNotAllowed, ModelNotFound, StrictRefusal
 from openai_api.gateway import Gateway
 from openai_api.ids import new_call_id, new_uid
-from openai_api.orders import Desk, Order
+from openai_api.orders.base import Desk, Order
 from openai_api.relay import Relay
 from openai_api.translation.conversation import Notice
 from openai_api.translation.events import Event, ToolCallDelta

@@ -1,21 +1,36 @@
-"""Events → the bytes of an SSE response, written as they come."""
+"""Events → the bytes of a response, written as they come."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from typing import Protocol
 
 from django.http import StreamingHttpResponse
 
 from openai_api.errors import GatewayError
 from openai_api.exchange import Exchange
-from openai_api.translation.chat import Writer
+from openai_api.translation.events import Event
+
+SSE = "text/event-stream; charset=utf-8"
 
 
-class EventStream(StreamingHttpResponse):
-    """An SSE response. Whoever sends it must `aclose()` it, even if not a byte was sent."""
+class Writer(Protocol):
+    """What a dialect makes of events that come bit by bit. Nothing is written where nothing is to be said (`b""`)."""
 
-    def __init__(self, body: AsyncGenerator[bytes, None], exchange: Exchange) -> None:
+    def chunks(self, events: Iterable[Event], index: int) -> bytes:
+        """`index`: of the choice, or of whatever else was asked for several times."""
+        ...
+
+    def error(self, error: GatewayError) -> bytes: ...
+
+    def finish(self) -> bytes: ...
+
+
+class AnswerStream(StreamingHttpResponse):
+    """A response that is sent while it is made. Whoever sends it must `aclose()` it, even if not a byte was sent."""
+
+    def __init__(self, body: AsyncGenerator[bytes, None], exchange: Exchange, *, content_type: str = SSE) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(body, content_type="text/event-stream; charset=utf-8", headers=headers)
+        super().__init__(body, content_type=content_type, headers=headers)
         self.body = body
         self._exchange = exchange
 
@@ -24,7 +39,7 @@ class EventStream(StreamingHttpResponse):
         await self._exchange.settle()  # A generator that was never started has settled nothing.
 
 
-async def chat_stream(writer: Writer, exchange: Exchange) -> AsyncGenerator[bytes, None]:
+async def as_it_comes(writer: Writer, exchange: Exchange) -> AsyncGenerator[bytes, None]:
     """What arrived together leaves together; an answer that breaks off ends in a typed error, never as if it were complete."""
     # Left between two writes, what reads the calls must have ended before they are closed.
     async with exchange, aclosing(exchange.events()) as arriving:

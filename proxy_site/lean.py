@@ -21,7 +21,7 @@ from credentials.authentication import BearerToken
 from openai_api.cors import allow_origin
 from openai_api.errors import BodyTooLarge, DeadlineExceeded, GatewayError, Overloaded
 from openai_api.exception_handler import answer
-from openai_api.streaming import EventStream
+from openai_api.streaming import AnswerStream
 from openai_api.views.base import request_id
 
 STRANGERS_BYTES = 64 * 1024
@@ -83,13 +83,13 @@ async def _read_request(scope, receive, watch: "_Watch") -> ASGIRequest:
     return request
 
 
-async def _answer(request: ASGIRequest) -> HttpResponse | EventStream:
+async def _answer(request: ASGIRequest) -> HttpResponse | AnswerStream:
     request.resolver_match = match = _resolve(request.path_info)
     return await match.func(request, *match.args, **match.kwargs)
 
 
-async def _send(response: HttpResponse | EventStream, send) -> None:
-    if isinstance(response, EventStream):
+async def _send(response: HttpResponse | AnswerStream, send) -> None:
+    if isinstance(response, AnswerStream):
         await _send_stream(response, send)
     else:
         await _send_whole(response, send)
@@ -183,7 +183,7 @@ async def _send_whole(response: HttpResponse, send) -> None:
     await send({"type": "http.response.body", "body": response.content})
 
 
-async def _send_stream(response: EventStream, send) -> None:
+async def _send_stream(response: AnswerStream, send) -> None:
     try:
         await send(_start(response, []))
         async for chunk in response.body:

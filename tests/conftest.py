@@ -12,6 +12,8 @@ from credentials.accounts import tokens
 from credentials.accounts.outage import outage
 from tests import postgresql
 
+ALIASES = ("0002_default_aliases", "0007_embedding_aliases", "0008_media_aliases")
+
 pytest_plugins = ["tests.google.fixtures", "tests.api.server"]
 
 
@@ -26,7 +28,8 @@ def bring_back_what_migrations_had_made(app_config, **given):
     """A test with transactions of its own ends in an emptied database; the tests after it expect the one that was migrated."""
     is_emptied = "plan" not in given  # A migration says what it has done.
     if app_config.label == "credentials" and is_emptied:
-        import_module("credentials.migrations.0002_default_aliases").add_aliases(apps, None)
+        for migration in ALIASES:
+            import_module(f"credentials.migrations.{migration}").add_aliases(apps, None)
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from openai_api.ids import new_id
-from openai_api.orders import Completions, InputTokens
-from openai_api.streaming import EventStream, chat_stream
+from openai_api.orders.conversations import Completions, InputTokens
+from openai_api.streaming import AnswerStream, as_it_comes
 from openai_api.translation import chat
 from openai_api.translation.events import TokenCount
 from openai_api.views.base import GatewayView, json_response, unix_time
@@ -22,7 +22,7 @@ class ChatCompletionsView(GatewayView):
         await exchange.open(Completions(asked.conversation, asked.choices), notices=asked.notices)
         writer = chat.Writer(asked, id=new_id("chatcmpl"), created=unix_time(), model=exchange.model)
         if asked.stream:
-            return EventStream(chat_stream(writer, exchange), exchange)
+            return AnswerStream(as_it_comes(writer, exchange), exchange)
         async with exchange:
             answers = await exchange.collect()
         return json_response(writer.completion(answers))

@@ -1,7 +1,7 @@
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from openai_api.orders import Embeddings
+from openai_api.orders.embeddings import Embeddings
 from openai_api.translation import embeddings
 from openai_api.views.base import GatewayView, json_response
 

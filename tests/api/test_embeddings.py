@@ -10,7 +10,7 @@ from credentials.roster import TokenEntry
 from openai_api.errors import UpstreamUnavailable
 from openai_api.exchange import MOST_AT_ONCE, Exchange
 from openai_api.gateway import Gateway
-from openai_api.orders import Embeddings
+from openai_api.orders.embeddings import Embeddings
 from openai_api.translation.conversation import TextsToEmbed
 from openai_api.translation.events import Finished, Usage, UsageReport, Vectors
 from openai_api.upstream.base import Prepared

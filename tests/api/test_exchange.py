@@ -11,8 +11,8 @@ from credentials.roster import TokenEntry
 from openai_api.errors import DeadlineExceeded, ModelNotFound, StrictRefusal, UpstreamUnavailable
 from openai_api.exchange import Exchange
 from openai_api.gateway import Gateway
-from openai_api.orders import Completions
-from openai_api.streaming import EventStream, chat_stream
+from openai_api.orders.conversations import Completions
+from openai_api.streaming import AnswerStream, as_it_comes
 from openai_api.translation import chat
 from openai_api.translation.conversation import Notice, RemoteMedia, Turn
 from openai_api.translation.events import TextDelta, Usage, UsageReport
@@ -62,9 +62,9 @@ def exchange_with(journal, settings):
     return exchange_with
 
 
-def stream_of(exchange: Exchange, choices: int) -> EventStream:
+def stream_of(exchange: Exchange, choices: int) -> AnswerStream:
     writer = chat.Writer(replace(ASKED, choices=choices), id="chatcmpl-1", created=0, model=FLASH)
-    return EventStream(chat_stream(writer, exchange), exchange)
+    return AnswerStream(as_it_comes(writer, exchange), exchange)
 
 
 async def test_a_stream_that_is_left_between_two_writes_ends_all_its_calls(exchange_with, journal):

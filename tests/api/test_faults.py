@@ -24,9 +24,9 @@ from openai_api.errors import GatewayError
 from openai_api.exception_handler import error_response
 from openai_api.exchange import Exchange
 from openai_api.gateway import Gateway
-from openai_api.orders import Completions
+from openai_api.orders.conversations import Completions
 from openai_api.relay import Limits, Relay
-from openai_api.streaming import EventStream, chat_stream
+from openai_api.streaming import AnswerStream, as_it_comes
 from openai_api.translation import chat
 from openai_api.upstream.access import AccessTokens
 from openai_api.upstream.ai_studio import AiStudio
@@ -200,7 +200,7 @@ class Stage:
         try:
             await exchange.open(Completions(asked.conversation))
             if asked.stream:
-                stream = EventStream(chat_stream(writer, exchange), exchange)
+                stream = AnswerStream(as_it_comes(writer, exchange), exchange)
                 return read_stream(b"".join([chunk async for chunk in stream.body]))
             async with exchange:
                 answers = await exchange.collect()

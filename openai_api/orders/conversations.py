@@ -1,51 +1,16 @@
-"""What an exchange can be asked for. Each order knows how it is prepared, and by which call of the upstream it is served."""
+"""What is asked of a conversation: answers to it, or its length."""
 
 import asyncio
 import time
-from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from credentials.roster import Roster
-from openai_api.gateway import Gateway
+from openai_api.orders.base import Desk, Ready
 from openai_api.shortage import too_late
-from openai_api.translation.conversation import Conversation, Notice, TextsToEmbed, prefix_of
+from openai_api.translation.conversation import Conversation, prefix_of
 from openai_api.translation.gemini.estimate import estimate_tokens
-from openai_api.upstream.base import Ask, Prepared, Upstream
-
-
-class Desk(Struct, frozen=True):
-    """Where an order is prepared."""
-
-    gateway: Gateway
-    roster: Roster
-    upstream: Upstream
-    model: str
-    """Aliases are resolved."""
-    owner: int
-    """Of the token."""
-    started: float
-    """When the request came, in monotonic seconds."""
-
-
-class Ready(Struct, frozen=True):
-    """An order that can be put: `ask` is called with each of `prepared`, side by side."""
-
-    ask: Ask
-    prepared: tuple[Prepared, ...]
-    notices: tuple[Notice, ...] = ()
-
-
-class Order(Protocol):
-    @property
-    def model(self) -> str:
-        """As the caller wrote it."""
-        ...
-
-    async def prepare(self, desk: Desk) -> Ready:
-        """Raises GatewayError for what cannot be asked."""
-        ...
+from openai_api.upstream.base import Prepared
 
 
 class Completions(Struct, frozen=True):
@@ -77,20 +42,6 @@ class InputTokens(Struct, frozen=True):
         conversation = await _completed(self.conversation, desk)
         prepared = desk.upstream.prepare(conversation, desk.roster, counts=True)
         return Ready(desk.upstream.count, (_weighed(prepared, conversation, desk),), prepared.notices)
-
-
-class Embeddings(Struct, frozen=True):
-    """The vectors of some texts, batch by batch."""
-
-    wanted: TextsToEmbed
-
-    @property
-    def model(self) -> str:
-        return self.wanted.model
-
-    async def prepare(self, desk: Desk) -> Ready:
-        wanted = replace(self.wanted, model=desk.model)
-        return Ready(desk.upstream.embed, desk.upstream.prepare_embeddings(wanted, desk.roster))
 
 
 async def _completed(asked: Conversation, desk: Desk) -> Conversation:

@@ -1,0 +1,43 @@
+"""What an exchange can be asked for. Each order knows how it is prepared, and by which call of the upstream it is served."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from credentials.roster import Roster
+from openai_api.gateway import Gateway
+from openai_api.translation.conversation import Notice
+from openai_api.upstream.base import Ask, Prepared, Upstream
+
+
+class Desk(Struct, frozen=True):
+    """Where an order is prepared."""
+
+    gateway: Gateway
+    roster: Roster
+    upstream: Upstream
+    model: str
+    """Aliases are resolved."""
+    owner: int
+    """Of the token."""
+    started: float
+    """When the request came, in monotonic seconds."""
+
+
+class Ready(Struct, frozen=True):
+    """An order that can be put: `ask` is called with each of `prepared`, side by side."""
+
+    ask: Ask
+    prepared: tuple[Prepared, ...]
+    notices: tuple[Notice, ...] = ()
+
+
+class Order(Protocol):
+    @property
+    def model(self) -> str:
+        """As the caller wrote it."""
+        ...
+
+    async def prepare(self, desk: Desk) -> Ready:
+        """Raises GatewayError for what cannot be asked."""
+        ...
