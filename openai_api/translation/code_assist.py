@@ -6,6 +6,8 @@ Source: wire reference, sections 4.3 and 4.5.
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from openai_api.translation.splicing import Body, enclosed
+
 _NAMES = {"gemini-3.5-flash": "gemini-3-flash"}
 """The Gemini API's name -> Code Assist's, where they differ."""
 _MODELS = {name: model for model, name in _NAMES.items()}
@@ -31,11 +33,11 @@ def model_of_code_assist(name: str) -> str:
     return _MODELS.get(name, name)
 
 
-def wrap(body: bytes, *, model: str, project: str, prompt_id: str) -> bytes:
+def wrap(body: Body, *, model: str, project: str, prompt_id: str) -> Body:
     """The body of a generateContent call as Code Assist takes it; `model` is the Gemini API's name of it, without models/."""
     outer = {"model": code_assist_name(model), "project": project, "user_prompt_id": prompt_id}
     head = msgspec.json.encode({name: value for name, value in outer.items() if value})
-    return head[:-1] + b',"request":' + body + b"}"
+    return enclosed(head[:-1] + b',"request":', body, b"}")
 
 
 class _Contents(Struct, rename="camel"):

@@ -6,13 +6,12 @@ knows a wire format. A value of None, or an empty tuple, means that the caller s
 
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-_encode = msgspec.json.Encoder().encode
 Schema = dict[str, Any]
 """A JSON Schema as the caller wrote it."""
 
@@ -27,6 +26,30 @@ class Media(Struct, frozen=True):
     mime_type: str
     data: str
     """Base64, standard alphabet, without a `data:` prefix."""
+    name: str = ""
+
+
+class StoredFile(Protocol):
+    """A file on this machine's disk, for as long as a request lasts: too large to lie in memory."""
+
+    @property
+    def key(self) -> int:
+        """Tells the files of one request apart."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    def read(self, offset: int, size: int) -> bytes: ...
+
+
+class StoredMedia(Struct, frozen=True):
+    """An image, a sound or a document that lies on the disk."""
+
+    mime_type: str
+    file: StoredFile
     name: str = ""
 
 
@@ -57,7 +80,7 @@ class ToolResult(Struct, frozen=True):
     media: tuple[Media | RemoteMedia, ...] = ()
 
 
-Part = Text | Media | RemoteMedia | ToolCall | ToolResult
+Part = Text | Media | StoredMedia | RemoteMedia | ToolCall | ToolResult
 Role = Literal["system", "user", "model", "tool"]
 
 
@@ -109,6 +132,13 @@ class Format(Struct, frozen=True):
     schema: Schema | None = None
 
 
+class PictureFormat(Struct, frozen=True):
+    """How a picture that the model makes is to be, in Gemini's words: `16:9`, and `512`, `1K`, `2K` or `4K`."""
+
+    aspect_ratio: str = ""
+    size: str = ""
+
+
 class SafetySetting(Struct, frozen=True):
     category: str
     threshold: str
@@ -134,6 +164,7 @@ class Conversation(Struct, frozen=True):
     web_search: bool = False
     modalities: tuple[str, ...] = ()
     """Upper-case words: TEXT, IMAGE, AUDIO."""
+    picture: PictureFormat | None = None
     service_tier: str = ""
     """Gemini's words: standard, flex, priority."""
 
@@ -145,6 +176,10 @@ class Conversation(Struct, frozen=True):
                     yield part
                 elif isinstance(part, ToolResult):
                     yield from (media for media in part.media if isinstance(media, RemoteMedia))
+
+    def stored_files(self) -> Iterator[StoredFile]:
+        """Every file that lies on the disk."""
+        return (part.file for turn in self.turns for part in turn.parts if isinstance(part, StoredMedia))
 
     def with_media(self, fetched: dict[str, Media]) -> "Conversation":
         """The same conversation with every remote file replaced by what its URL held."""
@@ -193,6 +228,10 @@ class Notice(Struct, frozen=True):
 
     field: str
     reason: str
+
+
+# A file on the disk stands for itself by its length.
+_encode = msgspec.json.Encoder(enc_hook=lambda file: file.size).encode
 
 
 def prefix_of(conversation: Conversation) -> int:

@@ -7,6 +7,7 @@ from credentials.health import Outcome
 from credentials.roster import Entry
 from openai_api.translation.events import Event
 from openai_api.translation.gemini.embeddings import read_vectors
+from openai_api.translation.splicing import in_memory
 from openai_api.upstream.access import AccessTokens, with_access
 from openai_api.upstream.answer import read_count, stream_answer, whole_answer
 from openai_api.upstream.base import Prepared, UpstreamRefused
@@ -41,7 +42,7 @@ class AiStudio:
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
     ) -> AsyncGenerator[list[Event], None]:
         named = b'"model":"models/%b",' % prepared.model.encode()
-        body = b'{"generateContentRequest":{' + named + prepared.body[1:] + b"}"
+        body = b'{"generateContentRequest":{' + named + in_memory(prepared.body)[1:] + b"}"
         url = f"{self._models}{prepared.model}:countTokens"
         return self._sent(partial(whole_answer, self._client, url, body=body, read=read_count), entry, seconds)
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from credentials.health import Outcome
 from openai_api.translation.events import Event, Finished, TokenCount
 from openai_api.translation.gemini.response import ErrorEvent, MalformedAnswer, Reader
+from openai_api.translation.splicing import Body
 from openai_api.translation.sse import Decoder, EventTooLarge
 from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.upstream.http import HttpClient
@@ -36,7 +37,7 @@ async def whole_answer(
     *,
     headers: Mapping[str, str],
     secret: str,
-    body: bytes,
+    body: Body,
     read: Callable[[bytearray], list[Event]],
     most_bytes: int = 1024 * 1024,
     seconds: float,
@@ -44,8 +45,8 @@ async def whole_answer(
     """What `read` makes of an answer that is no stream. Raises UpstreamRefused; `secret` as for `stream_answer`."""
     answer = bytearray()
     try:
-        async with client.post(url, headers=headers, body=body, seconds=seconds) as chunks:
-            async for chunk in chunks:
+        async with client.send("POST", url, headers=headers, body=body, seconds=seconds) as response:
+            async for chunk in response.chunks:
                 answer += chunk
                 if len(answer) > most_bytes:
                     raise _broken("The upstream's answer is far too large.")
@@ -63,7 +64,7 @@ async def stream_answer(
     *,
     headers: Mapping[str, str],
     secret: str,
-    body: bytes,
+    body: Body,
     prepared: Prepared,
     new_call_id: Callable[[], str],
     seconds: float,
@@ -76,9 +77,9 @@ async def stream_answer(
     reader = Reader(new_call_id=new_call_id, single_call=prepared.single_call, names=prepared.names)
     decoder = Decoder()
     try:
-        async with client.post(url, headers=headers, body=body, seconds=seconds) as chunks:
+        async with client.send("POST", url, headers=headers, body=body, seconds=seconds) as response:
             heard = time.monotonic()
-            async for chunk in chunks:
+            async for chunk in response.chunks:
                 if events := _events(reader, decoder.feed(chunk), unwrap):
                     heard = time.monotonic()
                     yield events

@@ -10,6 +10,7 @@ from credentials.selection import KEYS
 from openai_api.translation.cli_prompt import CliPrompt
 from openai_api.translation.conversation import Conversation, Notice, TextsToEmbed
 from openai_api.translation.events import Event
+from openai_api.translation.splicing import Body
 from openai_api.upstream.refusals import Refusal
 
 
@@ -17,7 +18,7 @@ class Prepared(Struct, frozen=True):
     """What is asked in the upstream's words, made once and sent with whichever credential is leased."""
 
     model: str
-    body: bytes
+    body: Body
     kinds: frozenset[str] = KEYS
     """The kinds of credential that can serve it."""
     unfit: tuple[Notice, ...] = ()

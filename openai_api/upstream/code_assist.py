@@ -12,6 +12,7 @@ from credentials.roster import Entry
 from openai_api.translation.code_assist import unwrap, wrap, wrap_count
 from openai_api.translation.conversation import Conversation, Notice
 from openai_api.translation.events import Event
+from openai_api.translation.splicing import in_memory
 from openai_api.upstream.access import AccessTokens, with_access
 from openai_api.upstream.answer import read_count, stream_answer, whole_answer
 from openai_api.upstream.base import Prepared, UpstreamRefused
@@ -43,7 +44,7 @@ class CodeAssist:
     def count(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
     ) -> AsyncGenerator[list[Event], None]:
-        body = wrap_count(prepared.body, model=prepared.model)
+        body = wrap_count(in_memory(prepared.body), model=prepared.model)
         send = partial(whole_answer, self._client, f"{self._methods}countTokens", body=body, read=read_count)
         return self._sent(send, entry, seconds)
 

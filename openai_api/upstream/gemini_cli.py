@@ -15,6 +15,7 @@ from credentials.accounts.gemini_cli import NOT_INSTALLED
 from credentials.roster import Entry
 from openai_api.translation.code_assist import code_assist_name
 from openai_api.translation.events import Event
+from openai_api.translation.splicing import in_memory
 from openai_api.upstream.access import AccessTokens, with_access
 from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.upstream.cli_events import Reader, broken, other_model
@@ -80,7 +81,7 @@ class GeminiCli:
         by_key = bool(entry.secret)
         if other := instead_of(prepared.model, by_key=by_key):
             raise UpstreamRefused(other_model(other))
-        body = _read_body(prepared.body)
+        body = _read_body(in_memory(prepared.body))
         config = body.generation_config | ({"safetySettings": body.safety_settings} if body.safety_settings else {})
         access = by_api_key(secret, self._base_url) if by_key else by_login(secret, self._code_assist_url, entry.project)
         wanted = order(self._path, prepared.prompt, model=prepared.model, config=config, access=access, by_key=by_key)

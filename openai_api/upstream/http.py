@@ -8,17 +8,25 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from msgspec import Struct
 from yarl import URL
 
 from credentials.health import Outcome
+from openai_api.translation.splicing import Streamed
 from openai_api.upstream.base import UpstreamRefused
 from openai_api.upstream.refusals import Refusal, read_refusal
 
 MOST_ERROR_BYTES = 256 * 1024
+
+
+class Answer(Struct, frozen=True):
+    headers: Mapping[str, str]
+    """Whatever the case of their names."""
+    chunks: AsyncIterator[bytes]
 
 
 class _Connection:
@@ -54,9 +62,9 @@ class HttpClient:
                 await session.close()
 
     @asynccontextmanager
-    async def post(
-        self, url: str, *, headers: Mapping[str, str], body: bytes, seconds: float
-    ) -> AsyncGenerator[AsyncIterator[bytes], None]:
+    async def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | Streamed = b"", seconds: float
+    ) -> AsyncGenerator[Answer, None]:
         """Send, and give the bytes of a 200 as they come. Raises UpstreamRefused for every other end.
 
         `seconds` is what the whole may take. Leaving before the last byte closes the connection, which is how the upstream
@@ -65,9 +73,10 @@ class HttpClient:
         connection = _Connection()
         address, proxy = _route(url)
         send = partial(
-            aiohttp.ClientSession.post,
+            _request,
+            method=method,
             url=address,
-            data=body,
+            body=body,
             headers=headers,
             allow_redirects=False,
             proxy=proxy,
@@ -88,7 +97,7 @@ class HttpClient:
             async with response:
                 if response.status != 200:
                     raise UpstreamRefused(read_refusal(response.status, await _error_body(response)))
-                yield response.content.iter_any()
+                yield Answer(response.headers, response.content.iter_any())
         except (aiohttp.ClientError, TimeoutError) as error:
             _raise_failed(error)
 
@@ -101,6 +110,20 @@ class HttpClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "castor", "Accept-Encoding": "identity"},
         )
+
+
+async def _request(
+    session: aiohttp.ClientSession, *, method: str, body: bytes | Streamed, headers: Mapping[str, str], **options: Any
+) -> aiohttp.ClientResponse:
+    if isinstance(body, bytes):
+        return await session.request(method, data=body, headers=headers, **options)
+    headers = {**headers, "Content-Length": str(body.size)}
+    return await session.request(method, data=_read(body), headers=headers, **options)
+
+
+async def _read(body: Streamed) -> AsyncGenerator[bytes, None]:
+    for piece in body:
+        yield piece
 
 
 def _opened(session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:

@@ -13,6 +13,7 @@ from credentials.listing import ListedModel
 from openai_api.translation.conversation import Conversation, Sampling, Text, Thinking, Turn
 from openai_api.translation.gemini.capabilities import capabilities_of
 from openai_api.translation.gemini.request import write_request
+from openai_api.translation.splicing import in_memory
 from openai_api.upstream.base import UpstreamRefused
 from openai_api.upstream.blocking import failed
 from openai_api.upstream.refusals import Refusal, read_refusal
@@ -99,7 +100,7 @@ def _question(model: str) -> bytes:
         sampling=Sampling(max_tokens=1),
         thinking=Thinking(effort="none"),
     )
-    return write_request(asked).body
+    return in_memory(write_request(asked).body)
 
 
 def _expect_answer(body: bytes) -> None:

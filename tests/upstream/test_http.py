@@ -58,8 +58,8 @@ async def opened(**limits):
 
 
 async def posted(client, url, *, seconds=10.0) -> bytes:
-    async with client.post(url, headers={"x-goog-api-key": "secret"}, body=b"{}", seconds=seconds) as chunks:
-        return b"".join([chunk async for chunk in chunks])
+    async with client.send("POST", url, headers={"x-goog-api-key": "secret"}, body=b"{}", seconds=seconds) as answer:
+        return b"".join([chunk async for chunk in answer.chunks])
 
 
 async def refusal(client, url, **limits):
@@ -138,8 +138,8 @@ async def test_a_redirect_is_not_followed_and_the_key_stays_here():
 async def test_leaving_early_closes_the_connection():
     stream = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
     async with running(stream) as server, opened() as client:
-        async with client.post(server.url, headers={}, body=b"{}", seconds=10) as chunks:
-            assert await anext(chunks) == b"hello"
+        async with client.send("POST", server.url, headers={}, body=b"{}", seconds=10) as answer:
+            assert await anext(answer.chunks) == b"hello"
         await asyncio.wait_for(server.hung_up.wait(), 5)
 
 

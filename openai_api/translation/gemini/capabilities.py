@@ -1,6 +1,6 @@
 """What each family of models can do, as data. Names that Google has yet to invent get what their generation has.
 
-Source: wire reference, sections 1.6, 1.11, 2.2, 2.4 and 8.
+Source: wire reference, sections 1.6, 1.8, 1.11, 2.2, 2.4 and 8.
 """
 
 import re
@@ -34,22 +34,40 @@ class Capabilities(Struct, frozen=True):
     caches: bool = True
     outputs: tuple[str, ...] = ("TEXT",)
     output_limit: int = 65_536
+    aspect_ratios: tuple[str, ...] = ()
+    picture_sizes: tuple[str, ...] = ()
+    """Of the pictures that it makes, small to large; neither can be set where there are none."""
 
 
 _OLD = Capabilities(json_with_tools=False, search_with_functions=False, media_in_results=False)
 _FOUR_LEVELS = Capabilities(levels=LEVELS[:4], strict_signatures=True)
 _THREE_LEVELS = Capabilities(levels=LEVELS[1:4], strict_signatures=True)
 _GENERATION_4 = replace(_THREE_LEVELS, caches=False)
-_IMAGE = Capabilities(strict_signatures=True, json=False, outputs=("TEXT", "IMAGE"), output_limit=32_768)
+_RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+_STRIPS = ("1:4", "4:1", "1:8", "8:1")
+_IMAGE = Capabilities(
+    strict_signatures=True,
+    json=False,
+    outputs=("TEXT", "IMAGE"),
+    output_limit=32_768,
+    aspect_ratios=_RATIOS,
+    picture_sizes=("1K", "2K", "4K"),
+)
+_FLASH_IMAGE = replace(
+    _IMAGE, levels=("minimal", "high"), aspect_ratios=_RATIOS + _STRIPS, picture_sizes=("512", "1K", "2K", "4K")
+)
 _SPEECH = replace(_OLD, tools=False, json=False, instruction="dropped", outputs=("AUDIO",), output_limit=16_384)
 
 # The first pattern that the name begins with decides; what is general stands below what is particular.
 _FAMILIES: tuple[tuple[str, Capabilities], ...] = (
     (r"gemini-.*-tts", _SPEECH),
     (r"gemini-.*-transcribe", replace(_OLD, tools=False, json=False, output_limit=32_768)),
-    (r"gemini-3\.1-flash-image", replace(_IMAGE, levels=("minimal", "high"))),
-    (r"gemini-3\.1-flash-lite-image", replace(_IMAGE, output_limit=4_096)),
-    (r"gemini-2\.5-flash-image", replace(_OLD, json=False, outputs=("TEXT", "IMAGE"), output_limit=32_768)),
+    (r"gemini-3\.1-flash-image", _FLASH_IMAGE),
+    (r"gemini-3\.1-flash-lite-image", replace(_FLASH_IMAGE, levels=(), picture_sizes=("1K",), output_limit=4_096)),
+    (
+        r"gemini-2\.5-flash-image",
+        replace(_OLD, json=False, outputs=("TEXT", "IMAGE"), output_limit=32_768, aspect_ratios=_RATIOS),
+    ),
     (r"gemini-.*-image|gemini-nano-banana|nano-banana", _IMAGE),
     (r"gemini-2\.5-flash-lite", replace(_OLD, budgets=(512, 24_576), can_stop_thinking=True)),
     (r"gemini-2\.5-flash", replace(_OLD, budgets=(0, 24_576), can_stop_thinking=True)),

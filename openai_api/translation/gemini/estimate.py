@@ -10,7 +10,17 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from openai_api.translation.conversation import Conversation, Media, Part, RemoteMedia, Text, Tool, ToolCall, ToolResult
+from openai_api.translation.conversation import (
+    Conversation,
+    Media,
+    Part,
+    RemoteMedia,
+    StoredMedia,
+    Text,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
 
 from .media import normalised
 
@@ -57,15 +67,15 @@ def _part(part: Part, rates: dict[str, _Rate]) -> int:
             return _tokens(len(part.name) + _json(part.arguments))
         case ToolResult():
             return _tokens(len(part.name) + _length(part.output)) + sum(_media(media, rates) for media in part.media)
-        case Media() | RemoteMedia():
+        case Media() | StoredMedia() | RemoteMedia():
             return _media(part, rates)
 
 
-def _media(media: Media | RemoteMedia, rates: dict[str, _Rate]) -> int:
+def _media(media: Media | StoredMedia | RemoteMedia, rates: dict[str, _Rate]) -> int:
     """Never what its base64 would cost as text: only its size in bytes tells something, of how long it lasts."""
     if isinstance(media, RemoteMedia):
         return rates["video"].tokens  # Google fetches it: nothing is known of it.
-    size = len(media.data) * 3 // 4
+    size = media.file.size if isinstance(media, StoredMedia) else len(media.data) * 3 // 4
     name = normalised(media.mime_type)
     kind = name.partition("/")[0]
     if kind == "audio":

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from openai_api.errors import InvalidRequest
-from openai_api.translation.conversation import Media, Notice, Part, RemoteMedia, Text, ToolCall, ToolResult, Turn
+from openai_api.translation.conversation import Media, Notice, Part, RemoteMedia, StoredMedia, Text, ToolCall, ToolResult, Turn
 
 from .capabilities import Capabilities
 from .media import write_media
@@ -37,7 +37,7 @@ class _Step:
 
     def __init__(self, role: Literal["user", "model"]) -> None:
         self.role = role
-        self.parts: list[Text | Media | RemoteMedia] = []
+        self.parts: list[Text | Media | StoredMedia | RemoteMedia] = []
         self.calls: list[ToolCall] = []
         self.results: list[ToolResult | None] = []
 
@@ -73,7 +73,7 @@ class _Steps:
         if step is None or step.role != "model" or step.answered or (step.calls and not calls):
             step = _Step("model")
             self.steps.append(step)
-        step.parts += [part for part in parts if isinstance(part, Text | Media | RemoteMedia)]
+        step.parts += [part for part in parts if isinstance(part, Text | Media | StoredMedia | RemoteMedia)]
         for call in calls:
             waiting = self._open.setdefault(call.id, [])
             if not waiting or waiting[-1][0] is not step:
@@ -146,7 +146,7 @@ def _write_step(step: _Step, can: Capabilities, names: Names, notices: list[Noti
     return [*contents, {"role": "user", "parts": loose}] if loose else contents
 
 
-def write_part(part: Text | Media | RemoteMedia) -> dict[str, Any]:
+def write_part(part: Text | Media | StoredMedia | RemoteMedia) -> dict[str, Any]:
     return {"text": part.text} if isinstance(part, Text) else write_media(part)
 
 

@@ -6,7 +6,8 @@ Source: wire reference 1.11.
 from typing import Any
 
 from openai_api.errors import InvalidRequest
-from openai_api.translation.conversation import Media, RemoteMedia
+from openai_api.translation.conversation import Media, RemoteMedia, StoredMedia
+from openai_api.translation.splicing import place
 
 _SAME = {
     "image/jpg": "image/jpeg",
@@ -47,13 +48,15 @@ _TEXT_KINDS = {
 }
 
 
-def write_media(media: Media | RemoteMedia) -> dict[str, Any]:
+def write_media(media: Media | StoredMedia | RemoteMedia) -> dict[str, Any]:
     """A part. Raises InvalidRequest for a type that Gemini does not take.
 
     A file that was left remote is one that Google fetches itself, such as a video on YouTube.
     """
     if isinstance(media, RemoteMedia):
         return {"fileData": {"fileUri": media.url}}
+    if isinstance(media, StoredMedia):
+        return {"inlineData": {"mimeType": mime_type(media.mime_type), "data": place(media.file)}}
     if not media.data:
         raise InvalidRequest("A file in the messages is empty.", param="messages")
     return {"inlineData": {"mimeType": mime_type(media.mime_type), "data": media.data}}

@@ -10,10 +10,12 @@ from msgspec import Struct
 
 from openai_api.errors import InvalidRequest
 from openai_api.translation.conversation import Conversation, Notice, Sampling, Text, Turn
+from openai_api.translation.splicing import Body, splice
 
 from .capabilities import Capabilities, capabilities_of
 from .history import write_history
 from .names import Names
+from .pictures import write_picture
 from .thinking import write_thinking
 from .tools import settle, write_format, write_tools
 
@@ -23,7 +25,7 @@ _INT32 = 2**31
 
 
 class WrittenRequest(Struct, frozen=True):
-    body: bytes
+    body: Body
     notices: tuple[Notice, ...] = ()
     stops: tuple[str, ...] = ()
     """The stop sequences that Gemini does not take: whoever reads the answer must cut it there."""
@@ -42,6 +44,7 @@ def write_request(conversation: Conversation, *, output_limit: int | None = None
         _write_sampling(conversation.sampling, output_limit or can.output_limit, notices)
         | write_format(conversation, offer, notices)
         | _write_modalities(conversation.modalities, can, notices)
+        | write_picture(conversation.picture, can, notices)
     )
     if thinking := write_thinking(conversation.thinking, can, notices):
         config["thinkingConfig"] = thinking
@@ -55,7 +58,8 @@ def write_request(conversation: Conversation, *, output_limit: int | None = None
         body["generationConfig"] = config
     body |= _write_rest(conversation)
     stops = _stops(conversation.sampling)[MOST_STOPS:]
-    return WrittenRequest(msgspec.json.encode(body), tuple(notices), stops, names.back())
+    encoded = splice(msgspec.json.encode(body), conversation.stored_files())
+    return WrittenRequest(encoded, tuple(notices), stops, names.back())
 
 
 def _place_system(
