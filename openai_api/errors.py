@@ -16,7 +16,8 @@ GatewayError
 ├── NotReady                  503  the pool is not loaded yet
 ├── UpstreamUnavailable       503  the upstream failed, and so did every retry
 ├── UpstreamBroken            502  the upstream's answer broke off, after which nothing may be restarted
-└── DeadlineExceeded          504  TIMEOUT ran out
+├── DeadlineExceeded          504  TIMEOUT ran out
+└── StorageFull               507  an upload finds no room on the disk
 """
 
 from typing import ClassVar
@@ -129,3 +130,8 @@ class DeadlineExceeded(GatewayError):
     status = 504
     kind = "timeout_error"
     default_code = "deadline_exceeded"
+
+
+class StorageFull(GatewayError):
+    status = 507
+    default_code = "storage_full"

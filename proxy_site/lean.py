@@ -5,9 +5,10 @@ serve pages, and cost a chat completion more than all of its translation.
 """
 
 import asyncio
+from collections.abc import AsyncGenerator
 from functools import lru_cache
 from io import BytesIO
-from typing import cast
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
@@ -22,7 +23,8 @@ from openai_api.cors import allow_origin
 from openai_api.errors import BodyTooLarge, DeadlineExceeded, GatewayError, Overloaded
 from openai_api.exception_handler import answer
 from openai_api.streaming import AnswerStream
-from openai_api.views.base import request_id
+from openai_api.uploads import Form, is_form, read_form
+from openai_api.views.base import GatewayView, request_id
 
 STRANGERS_BYTES = 64 * 1024
 """How much of a body is taken in before it is looked who sends it: strangers could fill the memory."""
@@ -55,9 +57,13 @@ class LeanHandler:
 
     async def _serve(self, scope, receive, send) -> None:
         watch = _Watch(receive)
+        form: Form | None = None
         try:
+            request = await _read_request(scope, receive, watch)
+            form = request.form
             # The request lives within this coroutine: a stream that is under way must not hold twenty megabytes of images.
-            answering = _answer(await _read_request(scope, receive, watch))
+            answering = _answer(request)
+            del request
             watch.request_is_read()
             await _send(await answering, send)
         except (GatewayError, APIException) as error:
@@ -68,13 +74,28 @@ class LeanHandler:
             watch.watched.uncancel()
         finally:
             watch.end()
+            if form is not None:
+                form.close()
 
 
-async def _read_request(scope, receive, watch: "_Watch") -> ASGIRequest:
-    request = ASGIRequest(scope, BytesIO(b""))
+class _Request(ASGIRequest):
+    form: Form | None = None
+    """In place of a body, where it is one and the view takes it."""
+
+
+async def _read_request(scope, receive, watch: "_Watch") -> _Request:
+    request = _Request(scope, BytesIO(b""))
+    request.resolver_match = _resolve(request.path_info)
     try:
-        # Where Django keeps a body that has been read; reading it again would copy it.
-        request._body = await _read_body(request, receive)
+        if is_form(request.META.get("CONTENT_TYPE", "")) and _view(request).takes_forms:
+            arriving = _chunks(request, receive, settings.MAX_UPLOAD_BYTES, "MAX_UPLOAD_BYTES")
+            request.form = await read_form(request.META["CONTENT_TYPE"], arriving, settings.UPLOAD_DIR)
+            request._body = b""
+        else:
+            # Where Django keeps a body that has been read; reading it again would copy it.
+            request._body = b"".join(
+                [chunk async for chunk in _chunks(request, receive, settings.MAX_BODY_BYTES, "MAX_BODY_BYTES")]
+            )
     except asyncio.CancelledError:
         if not watch.gave_up:
             raise
@@ -83,8 +104,12 @@ async def _read_request(scope, receive, watch: "_Watch") -> ASGIRequest:
     return request
 
 
-async def _answer(request: ASGIRequest) -> HttpResponse | AnswerStream:
-    request.resolver_match = match = _resolve(request.path_info)
+def _view(request: _Request) -> type[GatewayView]:
+    return cast(Any, request.resolver_match).func.view_class
+
+
+async def _answer(request: _Request) -> HttpResponse | AnswerStream:
+    match = cast(ResolverMatch, request.resolver_match)
     return await match.func(request, *match.args, **match.kwargs)
 
 
@@ -144,18 +169,18 @@ class _Watch:
         self.watched.cancel()
 
 
-async def _read_body(request: ASGIRequest, receive) -> bytes:
-    """The whole body. Raises BodyTooLarge before it is in memory, APIException for a stranger's, ClientGone if it never ends."""
+async def _chunks(request: ASGIRequest, receive, most: int, setting: str) -> AsyncGenerator[bytes, None]:
+    """The body as it comes.
+
+    Raises BodyTooLarge before that much is taken in, APIException for a stranger's body, and ClientGone if it never ends.
+    """
     headers = request.scope["headers"]
     declared = next((int(value) for name, value in headers if name == b"content-length" and value.isdigit()), 0)
-    chunks: list[bytes] = []
     size, more, is_known = 0, True, False
     while more:
         expected = max(size, declared)
-        if expected > settings.MAX_BODY_BYTES:
-            raise BodyTooLarge(
-                f"The request body is larger than {settings.MAX_BODY_BYTES} bytes (MAX_BODY_BYTES of this Castor)."
-            )
+        if expected > most:
+            raise BodyTooLarge(f"The request body is larger than {most} bytes ({setting} of this Castor).")
         if expected > STRANGERS_BYTES and not is_known:
             BearerToken().authenticate(cast(Request, request))
             is_known = True
@@ -164,9 +189,8 @@ async def _read_body(request: ASGIRequest, receive) -> bytes:
             raise ClientGone
         chunk = message.get("body", b"")
         size += len(chunk)
-        chunks.append(chunk)
         more = message.get("more_body", False)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        yield chunk
 
 
 async def _refuse(scope, error: GatewayError | APIException, send) -> None:

@@ -176,6 +176,9 @@ GEMINI_CLI_MAX_PROCESSES = env.whole("GEMINI_CLI_MAX_PROCESSES", 4, least=1)
 # --- Requests ----------------------------------------------------------------------------------------------------
 
 MAX_BODY_BYTES = env.whole("MAX_BODY_BYTES", 100 * 1024 * 1024, least=1024)
+MAX_UPLOAD_BYTES = env.whole("MAX_UPLOAD_BYTES", 512 * 1024 * 1024, least=1024)
+UPLOAD_DIR = VAR_DIR / "uploads"
+make_folders(UPLOAD_DIR)
 MAX_IN_FLIGHT = env.whole("MAX_IN_FLIGHT", 1000, least=1)
 SHUTDOWN_SECONDS = env.whole("SHUTDOWN_SECONDS", 60, least=1)
 FETCH_ALLOW_PRIVATE_NETWORKS = env.flag("FETCH_ALLOW_PRIVATE_NETWORKS", False)

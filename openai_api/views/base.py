@@ -2,7 +2,7 @@
 
 import re
 import time
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -12,10 +12,11 @@ from rest_framework.views import APIView
 
 from credentials.roster import TokenEntry
 from openai_api.cors import allow_origin
-from openai_api.errors import MethodNotAllowed
+from openai_api.errors import InvalidRequest, MethodNotAllowed
 from openai_api.exchange import Exchange
 from openai_api.gateway import gateway
 from openai_api.ids import new_id
+from openai_api.uploads import Form
 
 _REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,100}", re.ASCII)
 
@@ -34,6 +35,9 @@ _NEGOTIATOR = DefaultContentNegotiation()
 
 class GatewayView(APIView):
     """A view whose handlers are coroutines. Authentication, permissions, throttles and error bodies stay DRF's."""
+
+    takes_forms: ClassVar[bool] = False
+    """Whether it takes multipart/form-data: its files lie on the disk then."""
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         self.request_id = request_id(request)
@@ -56,6 +60,18 @@ class GatewayView(APIView):
     def token(self) -> TokenEntry:
         """Who asks, once authenticated."""
         return cast(TokenEntry, self.request.auth)
+
+    @property
+    def is_form(self) -> bool:
+        return getattr(self.request, "form", None) is not None
+
+    @property
+    def form(self) -> Form:
+        """Raises InvalidRequest where something else was sent."""
+        form: Form | None = getattr(self.request, "form", None)
+        if form is None:
+            raise InvalidRequest("Send this request as multipart/form-data.")
+        return form
 
     def exchange(self, dialect: str, *, stream: bool) -> Exchange:
         """The exchange of this request."""

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import get_args
 
 import pytest
+from openai.types.audio.speech_model import SpeechModel
 from openai.types.audio_model import AudioModel
 from openai.types.embedding_model import EmbeddingModel
 from openai.types.image_model import ImageModel
@@ -12,12 +13,12 @@ from openai.types.shared.chat_model import ChatModel
 
 from credentials.loading import load_roster
 from credentials.models import ModelAlias
-from credentials.roster import Roster
+from credentials.roster import ModelCard, Roster
 
 CHATS = import_module("credentials.migrations.0002_default_aliases").ALIASES
 EMBEDDINGS = import_module("credentials.migrations.0007_embedding_aliases").ALIASES
+MEDIA = import_module("credentials.migrations.0008_media_aliases").ALIASES
 NOT_CHAT = ("audio", "search-preview")
-OTHERS = ["gpt-4o-mini-tts", "tts-1-hd", "gpt-realtime", "gpt-4o-realtime-preview", "gpt-image-1", "omni-moderation-latest"]
 
 
 @pytest.fixture
@@ -36,10 +37,39 @@ def test_every_embedding_model_of_openai_leads_to_one_of_googles(roster, name):
 
 
 @pytest.mark.parametrize(
-    "name",
-    sorted({*get_args(ImageModel), *get_args(AudioModel), *get_args(ModerationModel), *OTHERS}),
+    ("names", "target"),
+    [
+        (get_args(ImageModel), "-image"),
+        (get_args(SpeechModel), "-tts"),
+        (get_args(AudioModel), "-transcribe"),
+        (get_args(ModerationModel), "-lite"),
+    ],
 )
-def test_models_for_images_and_sound_are_left_alone(roster, name):
+def test_every_other_model_of_openai_leads_to_one_of_its_kind(roster, names, target):
+    assert all(target in roster.resolve(name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("imagen-4.0-generate-001", "gemini-3.1-flash-image"),
+        ("imagen-4.0-ultra-generate-001", "gemini-3-pro-image"),
+        ("imagen-4.0-fast-generate-001", "gemini-3.1-flash-lite-image"),
+        ("imagen-3.0-generate-002", "gemini-3.1-flash-image"),
+        ("gpt-image-1-mini", "gemini-3.1-flash-lite-image"),
+    ],
+)
+def test_imagen_leads_to_what_took_its_place(roster, name, target):
+    assert roster.resolve(name) == target
+
+
+def test_imagen_itself_answers_where_an_upstream_still_has_it(db):
+    name = "imagen-4.0-generate-001"
+    assert load_roster({name: ModelCard(name)}).resolve(name) == name
+
+
+@pytest.mark.parametrize("name", ["gpt-realtime", "gpt-4o-realtime-preview", "gpt-4o-audio-preview"])
+def test_what_castor_has_nothing_for_is_left_alone(roster, name):
     assert roster.resolve(name) == name
 
 
@@ -63,4 +93,4 @@ def test_small_models_lead_to_the_small_one(roster, name, target):
 
 @pytest.mark.django_db
 def test_the_migration_shipped_every_alias_enabled():
-    assert dict(ModelAlias.objects.filter(enabled=True).values_list("pattern", "target")) == CHATS | EMBEDDINGS
+    assert dict(ModelAlias.objects.filter(enabled=True).values_list("pattern", "target")) == CHATS | EMBEDDINGS | MEDIA
