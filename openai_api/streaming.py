@@ -11,6 +11,7 @@ from openai_api.exchange import Exchange
 from openai_api.translation.events import Event
 
 SSE = "text/event-stream; charset=utf-8"
+UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 class Writer(Protocol):
@@ -29,8 +30,7 @@ class AnswerStream(StreamingHttpResponse):
     """A response that is sent while it is made. Whoever sends it must `aclose()` it, even if not a byte was sent."""
 
     def __init__(self, body: AsyncGenerator[bytes, None], exchange: Exchange, *, content_type: str = SSE) -> None:
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(body, content_type=content_type, headers=headers)
+        super().__init__(body, content_type=content_type, headers=UNBUFFERED)
         self.body = body
         self._exchange = exchange
 

@@ -13,7 +13,6 @@ from typing import Any, cast
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
-from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, get_resolver
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -25,6 +24,7 @@ from openai_api.exception_handler import answer
 from openai_api.streaming import AnswerStream
 from openai_api.uploads import Form, is_form, read_form
 from openai_api.views.base import GatewayView, request_id
+from proxy_site.sending import Pulse, send_response
 
 STRANGERS_BYTES = 64 * 1024
 """How much of a body is taken in before it is looked who sends it: strangers could fill the memory."""
@@ -45,7 +45,7 @@ class LeanHandler:
         if self._in_flight >= settings.MAX_IN_FLIGHT and scope["path"].startswith("/v1/"):
             # Said before the body is read: shedding must be cheap, or it sheds nothing.
             error = Overloaded("This Castor has as many requests in flight as it takes. Try again in a moment.", retry_after=1)
-            await _refuse(scope, error, send)
+            await _refuse(scope, error, Pulse(send, 0))
             return
         self._in_flight += 1
         try:
@@ -56,24 +56,25 @@ class LeanHandler:
             self._in_flight -= 1
 
     async def _serve(self, scope, receive, send) -> None:
-        watch = _Watch(receive)
+        watch, pulse = _Watch(receive), Pulse(send, settings.HEARTBEAT_SECONDS)
         form: Form | None = None
         try:
             request = await _read_request(scope, receive, watch)
-            form = request.form
+            form, request.pulse = request.form, pulse
             # The request lives within this coroutine: a stream that is under way must not hold twenty megabytes of images.
             answering = _answer(request)
             del request
             watch.request_is_read()
-            await _send(await answering, send)
+            await send_response(await answering, pulse)
         except (GatewayError, APIException) as error:
-            await _refuse(scope, error, send)
+            await _refuse(scope, error, pulse)
         except asyncio.CancelledError:
             if not watch.gave_up:
                 raise
             watch.watched.uncancel()
         finally:
             watch.end()
+            pulse.end()
             if form is not None:
                 form.close()
 
@@ -81,6 +82,8 @@ class LeanHandler:
 class _Request(ASGIRequest):
     form: Form | None = None
     """In place of a body, where it is one and the view takes it."""
+    pulse: Pulse
+    """Of the response."""
 
 
 async def _read_request(scope, receive, watch: "_Watch") -> _Request:
@@ -111,13 +114,6 @@ def _view(request: _Request) -> type[GatewayView]:
 async def _answer(request: _Request) -> HttpResponse | AnswerStream:
     match = cast(ResolverMatch, request.resolver_match)
     return await match.func(request, *match.args, **match.kwargs)
-
-
-async def _send(response: HttpResponse | AnswerStream, send) -> None:
-    if isinstance(response, AnswerStream):
-        await _send_stream(response, send)
-    else:
-        await _send_whole(response, send)
 
 
 @lru_cache(maxsize=1000)
@@ -193,30 +189,10 @@ async def _chunks(request: ASGIRequest, receive, most: int, setting: str) -> Asy
         yield chunk
 
 
-async def _refuse(scope, error: GatewayError | APIException, send) -> None:
+async def _refuse(scope, error: GatewayError | APIException, pulse: Pulse) -> None:
     """Answer without a view: it has not come to that."""
     response = answer(error, {})
     request = ASGIRequest(scope, BytesIO(b""))
     response["X-Request-ID"] = request_id(request)
     allow_origin(request, response)
-    await _send_whole(response, send)
-
-
-async def _send_whole(response: HttpResponse, send) -> None:
-    await send(_start(response, [(b"content-length", str(len(response.content)).encode())]))
-    await send({"type": "http.response.body", "body": response.content})
-
-
-async def _send_stream(response: AnswerStream, send) -> None:
-    try:
-        await send(_start(response, []))
-        async for chunk in response.body:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-    finally:
-        await response.aclose()
-
-
-def _start(response: HttpResponseBase, extra: list[tuple[bytes, bytes]]) -> dict:
-    headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
-    return {"type": "http.response.start", "status": response.status_code, "headers": headers + extra}
+    await send_response(response, pulse)

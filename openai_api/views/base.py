@@ -16,6 +16,7 @@ from openai_api.errors import InvalidRequest, MethodNotAllowed
 from openai_api.exchange import Exchange
 from openai_api.gateway import gateway
 from openai_api.ids import new_id
+from openai_api.streaming import SSE, UNBUFFERED
 from openai_api.uploads import Form
 
 _REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,100}", re.ASCII)
@@ -78,6 +79,14 @@ class GatewayView(APIView):
         strict = self.request.META.get("HTTP_X_CASTOR_STRICT", "").lower() in ("1", "true", "yes")
         self._exchange = Exchange(gateway, self.token, dialect=dialect, stream=stream, request_id=self.request_id, strict=strict)
         return self._exchange
+
+    def keep_alive(self) -> None:
+        """Have comments sent wherever the event stream that will be the answer is silent for HEARTBEAT_SECONDS, from now on."""
+        self.request.pulse.begin(self._opening)  # type: ignore[attr-defined]  # DRF hands on what it does not have.
+
+    def _opening(self) -> HttpResponse:
+        """What the answer begins with, if nothing has been heard of it by then."""
+        return cast(HttpResponse, self._finalized(HttpResponse(content_type=SSE, headers=UNBUFFERED)))
 
     async def _handle(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         method = (request.method or "").lower()

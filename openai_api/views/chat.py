@@ -18,6 +18,8 @@ class ChatCompletionsView(GatewayView):
     async def post(self, request: Request) -> HttpResponseBase:
         asked = chat.read_request(request.body)
         exchange = self.exchange("chat", stream=asked.stream)
+        if asked.stream:
+            self.keep_alive()
         # Awaited before the first byte leaves: until then a refused key can still be swapped for another.
         await exchange.open(Completions(asked.conversation, asked.choices), notices=asked.notices)
         writer = chat.Writer(asked, id=new_id("chatcmpl"), created=unix_time(), model=exchange.model)
