@@ -88,7 +88,37 @@ class Vectors(Struct, frozen=True, gc=False):
     vectors: "tuple[array[float], ...]"
 
 
-Event = TextDelta | ThoughtDelta | ToolCallDelta | MediaDelta | Citation | TokenCount | Vectors | UsageReport | Finished
+class SafetyRating(Struct, frozen=True, gc=False):
+    """What the upstream's own filter thinks, in its own words; only told where it was asked for. It may come several times."""
 
-CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta, TokenCount, Vectors)
+    category: str = ""
+    probability: str = ""
+    blocked: bool = False
+
+
+class Judgement(Struct, frozen=True, gc=False):
+    """The answer of an upstream that was asked to judge: how likely each sort of harm is, from 0 to 1.
+
+    `blocked` is the upstream's own word for why its filter let nothing through; empty: it did.
+    """
+
+    scores: dict[str, float]
+    blocked: str = ""
+
+
+Event = (
+    TextDelta
+    | ThoughtDelta
+    | ToolCallDelta
+    | MediaDelta
+    | Citation
+    | TokenCount
+    | Vectors
+    | SafetyRating
+    | Judgement
+    | UsageReport
+    | Finished
+)
+
+CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta, TokenCount, Vectors, Judgement)
 """The events that are a real token: after the first of them no other credential may take over a stream."""

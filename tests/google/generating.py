@@ -14,7 +14,7 @@ def responses_to(method: str, request: Body, model: Model, script: Script) -> li
     if script.chunks is not None:
         return script.chunks
     if script.block_reason:
-        return [responses.blocked(script.block_reason, tokens.count_request(request), model)]
+        return [responses.blocked(script.block_reason, tokens.count_request(request), model, script.ratings)]
     wanted = int(request.get("generationConfig", {}).get("candidateCount", 1))
     streamed = method == "streamGenerateContent"
     composed = [answers.compose(request, model, script, streamed=streamed) for _ in range(wanted)]
