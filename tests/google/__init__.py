@@ -4,8 +4,8 @@ every known rule.
 Each file is one idea and cites the section of the wire reference that it plays: `app` (which service a path belongs to),
 `surface` (the order in which each looks at a call), `gemini_api`, `code_assist` and `sign_in` (the three); `transcoding`, `wire`
 and `wire_code_assist` (JSON → protobuf), `keys`, `bearer`, `contents`, `tools`, `schemas`, `generation`, `thinking`,
-`signatures` (rules), `answers`, `safety` and `responses` (what the model says), `faults`, `faults_code_assist`, `faults_oauth` (errors by
-name), `accounts`, `consent`, `tiers`, `assistance`, `quotas`, `delivery` (how bytes travel).
+`signatures` (rules), `answers`, `safety` and `responses` (what the model says), `faults`, `faults_code_assist`, `faults_oauth`
+(errors by name), `accounts`, `consent`, `tiers`, `assistance`, `quotas`, `delivery` (how bytes travel).
 
 In a test, by the fixture `google` (`tests.google.fixtures`), or by hand:
 
