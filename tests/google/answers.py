@@ -4,8 +4,8 @@
 - `call NAME {json}` in the last user text, any number of times: those function calls, if they are declared and allowed.
 - functionCallingConfig mode ANY: a call of the first allowed function that was not called in this turn, with arguments made
   from its schema.
-- A JSON mime type: an instance of the schema, in which fields stand as `fill in {json}` in the last user text says, or
-  `{"echo": TEXT}`; `text/x.enum`: the first word of the enum.
+- A JSON mime type: an instance of the schema, or `{"echo": TEXT}`; `text/x.enum`: the first word of the enum. With
+  `fill in {json}` in the last user text: those fields, and 0 for the other numbers.
 - After function responses: `NAME answered: {json}`, one line each.
 - An image or speech model: a small picture, a short tone.
 - Otherwise `echo: TEXT`, naming inline files as `[image/png]`.

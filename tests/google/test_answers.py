@@ -278,8 +278,9 @@ def test_filters_that_look_say_what_they_think(google):
 
 
 def test_fields_of_an_answer_in_json_can_be_wished_for(google):
-    schema = {"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "string"}}, "required": ["a", "b"]}
+    fields = {"a": {"type": "number"}, "b": {"type": "string"}, "d": {"type": "number"}}
+    schema = {"type": "object", "properties": fields, "required": [*fields]}
     body = saying(
         'fill in {"a": 0.5, "c": 1}', generationConfig={"responseMimeType": "application/json", "responseJsonSchema": schema}
     )
-    assert json.loads(said(ask(google, body).json())) == {"a": 0.5, "b": "text"}
+    assert json.loads(said(ask(google, body).json())) == {"a": 0.5, "b": "text", "d": 0}

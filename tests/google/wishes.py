@@ -83,10 +83,11 @@ def formatted(request: dict[str, Any]) -> str:
 
 def _filled_in(instance: Any, text: str) -> Any:
     match = FILL_IN.search(text)
-    if match and isinstance(instance, dict):
-        fields, _ = json.JSONDecoder().raw_decode(text, match.end())
-        return instance | {name: value for name, value in fields.items() if name in instance}
-    return instance
+    if not match or not isinstance(instance, dict):
+        return instance
+    fields, _ = json.JSONDecoder().raw_decode(text, match.end())
+    rest = {name: 0 if type(value) in (int, float) else value for name, value in instance.items()}
+    return rest | {name: value for name, value in fields.items() if name in instance}
 
 
 def _json(value: Any) -> str:
