@@ -14,6 +14,8 @@ class CompletionsView(GatewayView):
     async def post(self, request: Request) -> HttpResponseBase:
         asked = completions.read_request(request.body)
         exchange = self.exchange("completions", stream=asked.stream)
+        if asked.stream:
+            self.keep_alive()
         await exchange.open(Continuations(asked.conversations, asked.choices), notices=asked.notices)
         writer = completions.Writer(asked, id=new_id("cmpl"), created=unix_time(), model=exchange.model)
         if asked.stream:

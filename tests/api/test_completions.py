@@ -26,6 +26,14 @@ def test_more_choices_than_are_asked_for_at_once_come_back_in_order(castor, goog
     assert body["usage"]["prompt_tokens"] == sum(call.usage["promptTokenCount"] for call in google.log.generation())
 
 
+def test_a_stream_lives_while_the_model_thinks(castor_with, google):
+    google.script(first_byte_delay=1, text="late")
+    body = {"model": FLASH, "prompt": "Once", "stream": True}
+    _, _, content = castor_with(HEARTBEAT_SECONDS="0.1").ask("POST", "/v1/completions", body)
+    assert content.startswith(b": heartbeat\n\n")
+    assert content.endswith(b"data: [DONE]\n\n")
+
+
 def test_a_choice_that_fails_is_asked_of_another_key(castor, google):
     google.script(error="overloaded")
     status, headers, body = complete(castor, ["a", "b"])
