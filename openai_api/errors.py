@@ -15,6 +15,7 @@ GatewayError
 ├── Overloaded                503  this worker has enough to do
 ├── NotReady                  503  the pool is not loaded yet
 ├── UpstreamUnavailable       503  the upstream failed, and so did every retry
+├── EncoderFailed             500  ffmpeg did not make of the sound what was asked for
 ├── UpstreamBroken            502  the upstream's answer broke off, after which nothing may be restarted
 ├── DeadlineExceeded          504  TIMEOUT ran out
 └── StorageFull               507  an upload finds no room on the disk
@@ -119,6 +120,10 @@ class NotReady(GatewayError):
 class UpstreamUnavailable(GatewayError):
     status = 503
     default_code = "upstream_unavailable"
+
+
+class EncoderFailed(GatewayError):
+    default_code = "encoder_failed"
 
 
 class UpstreamBroken(GatewayError):

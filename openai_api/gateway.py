@@ -25,6 +25,7 @@ from credentials.pool import Pool, pool
 from credentials.roster import ModelCard, Roster
 from openai_api import signatures, usage
 from openai_api.fetcher import Fetcher
+from openai_api.ffmpeg import Ffmpeg
 from openai_api.journal import Journal
 from openai_api.relay import Limits
 from openai_api.signatures import SignatureStore
@@ -98,6 +99,7 @@ class Gateway:
             max_bytes=settings.FETCH_MAX_BYTES,
             timeout=settings.FETCH_TIMEOUT,
         )
+        self.ffmpeg = Ffmpeg(path=settings.FFMPEG_PATH, most=settings.FFMPEG_MAX_PROCESSES)
         self.usage = UsageLog(Journal(settings.VAR_DIR / "journal"))
         self.signatures = SignatureStore(self._look_up_signatures)
         self.shipped = {model.name: ModelCard(**msgspec.structs.asdict(model)) for model in SHIPPED_MODELS}

@@ -14,6 +14,10 @@ SSE = "text/event-stream; charset=utf-8"
 UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
+class AnswerCut(Exception):
+    """An answer broke off whose form cannot say so: the connection is broken too, lest it pass for complete."""
+
+
 class Writer(Protocol):
     """What a dialect makes of events that come bit by bit. Nothing is written where nothing is to be said (`b""`)."""
 

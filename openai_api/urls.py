@@ -1,5 +1,6 @@
 from django.urls import path, re_path
 
+from openai_api.views.audio import SpeechView
 from openai_api.views.chat import ChatCompletionsView, InputTokensView
 from openai_api.views.completions import CompletionsView
 from openai_api.views.embeddings import EmbeddingsView
@@ -12,6 +13,7 @@ urlpatterns = [
     path("v1/chat/completions/input_tokens", InputTokensView.as_view()),
     path("v1/completions", CompletionsView.as_view()),
     path("v1/embeddings", EmbeddingsView.as_view()),
+    path("v1/audio/speech", SpeechView.as_view()),
     path("v1/models", ModelsView.as_view()),
     path("v1/models/<path:model>", ModelView.as_view()),
     path("v1/moderations", ModerationsView.as_view()),

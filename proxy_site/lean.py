@@ -21,7 +21,7 @@ from credentials.authentication import BearerToken
 from openai_api.cors import allow_origin
 from openai_api.errors import BodyTooLarge, DeadlineExceeded, GatewayError, Overloaded
 from openai_api.exception_handler import answer
-from openai_api.streaming import AnswerStream
+from openai_api.streaming import AnswerCut, AnswerStream
 from openai_api.uploads import Form, is_form, read_form
 from openai_api.views.base import GatewayView, request_id
 from proxy_site.sending import Pulse, send_response
@@ -50,8 +50,8 @@ class LeanHandler:
         self._in_flight += 1
         try:
             await self._serve(scope, receive, send)
-        except ClientGone:
-            pass
+        except (ClientGone, AnswerCut):
+            pass  # uvicorn breaks the connection of an answer that it was not told the end of.
         finally:
             self._in_flight -= 1
 

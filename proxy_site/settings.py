@@ -173,6 +173,11 @@ GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", default="").strip()
 GEMINI_CLI_PATH = env.first("GEMINI_CLI_PATH", default="gemini")
 GEMINI_CLI_MAX_PROCESSES = env.whole("GEMINI_CLI_MAX_PROCESSES", 4, least=1)
 
+# --- Sound --------------------------------------------------------------------------------------------------------
+
+FFMPEG_PATH = env.first("FFMPEG_PATH", default="ffmpeg")
+FFMPEG_MAX_PROCESSES = env.whole("FFMPEG_MAX_PROCESSES", 16, least=1)
+
 # --- Requests ----------------------------------------------------------------------------------------------------
 
 MAX_BODY_BYTES = env.whole("MAX_BODY_BYTES", 100 * 1024 * 1024, least=1024)

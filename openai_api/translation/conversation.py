@@ -220,6 +220,15 @@ class TextsToEmbed(Struct, frozen=True):
     title: str = ""
 
 
+class TextToSpeak(Struct, frozen=True):
+    """A text that is to be read aloud. `style` says how, in words of the caller's; `voice` is one of OpenAI's or Gemini's."""
+
+    model: str
+    text: str
+    voice: str
+    style: str = ""
+
+
 class Notice(Struct, frozen=True):
     """One thing that the caller asked for and does not get as asked: dropped, or changed.
 

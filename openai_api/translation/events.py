@@ -106,6 +106,12 @@ class Judgement(Struct, frozen=True, gc=False):
     blocked: str = ""
 
 
+class AudioDelta(Struct, frozen=True, gc=False):
+    """A piece of speech: samples of 16 bits (little endian), one channel, 24,000 a second; whole ones, at least one."""
+
+    pcm: bytes
+
+
 Event = (
     TextDelta
     | ThoughtDelta
@@ -116,9 +122,10 @@ Event = (
     | Vectors
     | SafetyRating
     | Judgement
+    | AudioDelta
     | UsageReport
     | Finished
 )
 
-CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta, TokenCount, Vectors, Judgement)
+CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta, TokenCount, Vectors, Judgement, AudioDelta)
 """The events that are a real token: after the first of them no other credential may take over a stream."""

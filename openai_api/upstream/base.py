@@ -8,7 +8,7 @@ from msgspec import Struct
 from credentials.roster import Entry, Roster
 from credentials.selection import KEYS
 from openai_api.translation.cli_prompt import CliPrompt
-from openai_api.translation.conversation import Conversation, Notice, TextsToEmbed
+from openai_api.translation.conversation import Conversation, Notice, TextsToEmbed, TextToSpeak
 from openai_api.translation.events import Event
 from openai_api.translation.splicing import Body
 from openai_api.upstream.refusals import Refusal
@@ -72,6 +72,10 @@ class Upstream(Protocol):
         """Translate, for `embed`: one for each batch that the upstream takes at once, in order. Raises InvalidRequest."""
         ...
 
+    def prepare_speech(self, asked: TextToSpeak, roster: Roster) -> Prepared:
+        """Translate, for `speak`. Raises InvalidRequest."""
+        ...
+
     @property
     def ask(self) -> Ask:
         """Asks for the answer."""
@@ -85,4 +89,9 @@ class Upstream(Protocol):
     @property
     def embed(self) -> Ask:
         """Asks for one Vectors: those of one batch of texts."""
+        ...
+
+    @property
+    def speak(self) -> Ask:
+        """Asks for AudioDeltas: a text, read aloud."""
         ...

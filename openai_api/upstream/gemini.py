@@ -6,10 +6,13 @@ from credentials.models import Kind, Use
 from credentials.roster import Entry, ModelCard, Roster
 from openai_api.errors import InvalidRequest
 from openai_api.translation.cli_prompt import CliPrompt, write_prompt
-from openai_api.translation.conversation import Conversation, Notice, TextsToEmbed
+from openai_api.translation.conversation import Conversation, Notice, TextsToEmbed, TextToSpeak
 from openai_api.translation.events import Event
+from openai_api.translation.gemini.capabilities import capabilities_of
 from openai_api.translation.gemini.embeddings import write_batches
+from openai_api.translation.gemini.estimate import BYTES_A_TOKEN
 from openai_api.translation.gemini.request import write_request
+from openai_api.translation.gemini.speech import write_speech
 from openai_api.upstream.ai_studio import AiStudio
 from openai_api.upstream.base import Prepared
 from openai_api.upstream.code_assist import CodeAssist, beyond_code_assist
@@ -21,6 +24,10 @@ _CLI = frozenset({Kind.GEMINI_CLI.value})
 _NO_EMBEDDINGS = (
     (_CODE_ASSIST, Notice("", "Code Assist makes no embeddings: they take an API key, or a Google account for the Gemini API.")),
     (_CLI, Notice("", "The Gemini CLI makes no embeddings: they take an API key, or a Google account for the Gemini API.")),
+)
+_NO_SPEECH = (
+    (_CODE_ASSIST, Notice("", "Code Assist does not speak: speech takes an API key, or a Google account for the Gemini API.")),
+    (_CLI, Notice("", "The Gemini CLI does not speak: speech takes an API key, or a Google account for the Gemini API.")),
 )
 
 
@@ -60,6 +67,21 @@ class Gemini:
             Prepared(asked.model, batch.body, kinds=_GEMINI_API, unfit=unfit, inputs=batch.size, tokens=batch.tokens)
             for batch in write_batches(asked)
         )
+
+    def prepare_speech(self, asked: TextToSpeak, roster: Roster) -> Prepared:
+        _check_speaks(asked.model)
+        return Prepared(
+            asked.model,
+            write_speech(asked),
+            kinds=_GEMINI_API,
+            unfit=tuple(notice for kinds, notice in _NO_SPEECH if roster.kinds & kinds),
+            tokens=-(-len((asked.style + asked.text).encode()) // BYTES_A_TOKEN),
+        )
+
+    def speak(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        return self._ai_studio.speak(prepared, entry, new_call_id=new_call_id, seconds=seconds)
 
     def embed(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
@@ -113,4 +135,10 @@ def _check_embeds(model: str, card: ModelCard | None) -> None:
     embeds = "embedContent" in card.methods if card is not None else "embedding" in model
     if not embeds:
         message = f"The model '{model}' makes no embeddings. Those that do have 'embedding' in their names, in GET /v1/models."
+        raise InvalidRequest(message, param="model", code="model_not_supported")
+
+
+def _check_speaks(model: str) -> None:
+    if "AUDIO" not in capabilities_of(model).outputs:
+        message = f"The model '{model}' does not speak. Those that do have 'tts' in their names, in GET /v1/models."
         raise InvalidRequest(message, param="model", code="model_not_supported")

@@ -7,7 +7,7 @@
 - A JSON mime type: an instance of the schema, or `{"echo": TEXT}`; `text/x.enum`: the first word of the enum. With
   `fill in {json}` in the last user text: those fields, and 0 for the other numbers.
 - After function responses: `NAME answered: {json}`, one line each.
-- An image or speech model: a small picture, a short tone.
+- An image or speech model: a small picture, a tone as long as the text.
 - Otherwise `echo: TEXT`, naming inline files as `[image/png]`.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from tests.google import contents, continuation, grounding, media, safety, thinking, tokens, wishes
+from tests.google import contents, continuation, grounding, media, safety, speech, thinking, tokens, wishes
 from tests.google.models import Model
 from tests.google.scripts import Script
 
@@ -57,7 +57,7 @@ def compose(request: dict[str, Any], model: Model, script: Script, *, streamed: 
         answer.cached = CACHED_TOKENS
         answer.prompt["TEXT"] += CACHED_TOKENS
     _think(answer, request, model, script)
-    _speak(answer, request, model, script)
+    _speak(answer, request, model, script, streamed=streamed)
     _respect_limits(answer, config)
     _interrupt(answer, request, script.hop_tokens or continuation.hop(model, streamed=streamed), model)
     if any("googleSearch" in tool for tool in request.get("tools", ())) and answer.text:
@@ -77,7 +77,7 @@ def _think(answer: Answer, request: dict[str, Any], model: Model, script: Script
         answer.thoughts = f"**Thinking it over**\n\nThe user says: {wishes.last_text(request)[:80]}\n"
 
 
-def _speak(answer: Answer, request: dict[str, Any], model: Model, script: Script) -> None:
+def _speak(answer: Answer, request: dict[str, Any], model: Model, script: Script, *, streamed: bool) -> None:
     is_silent = script.empty or contents.answers_other_calls(request.get("contents", []))
     if rest := continuation.rest(request):
         answer.text = rest
@@ -91,7 +91,7 @@ def _speak(answer: Answer, request: dict[str, Any], model: Model, script: Script
     elif model.kind == "image":
         answer.media = [{"mimeType": "image/png", "data": media.picture()}]
     elif model.kind == "speech":
-        answer.media = [{"mimeType": "audio/wav", "data": media.silence()}]
+        answer.media = speech.blobs(wishes.last_text(request), model, script, streamed=streamed)
     else:
         answer.text = wishes.formatted(request) or wishes.quoted_responses(request) or f"echo: {wishes.last_text(request)}"
 

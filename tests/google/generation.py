@@ -1,4 +1,4 @@
-"""Rules of generationConfig (sections 1.5, 1.8 and 1.9), thinking apart."""
+"""Rules of generationConfig (sections 1.5 and 1.8), thinking and speech apart."""
 
 from typing import Any
 
@@ -25,7 +25,6 @@ def check(request: dict[str, Any], model: Model) -> None:
     _check_format(config, model)
     _check_modalities(config, model)
     _check_image(config.get("imageConfig", {}), model)
-    _check_speech(config.get("speechConfig", {}))
     has_functions = any(tool.get("functionDeclarations") for tool in request.get("tools", ()))
     if has_functions and model.generation == "2.5" and config.get("responseMimeType") == "application/json":
         raise invalid("Function calling with a response mime type: 'application/json' is unsupported")
@@ -120,11 +119,4 @@ def _check_image(config: dict[str, Any], model: Model) -> None:
     ratio, size = config.get("aspectRatio"), config.get("imageSize")
     is_wrong = (ratio and ratio not in ratios) or (size and size not in sizes.get(model.id, IMAGE_SIZES[1:]))
     if model.kind != "image" or is_wrong:
-        raise invalid("Request contains an invalid argument.")
-
-
-def _check_speech(config: dict[str, Any]) -> None:
-    """One voice, or exactly two speakers."""
-    speakers = config.get("multiSpeakerVoiceConfig", {}).get("speakerVoiceConfigs")
-    if speakers is not None and ("voiceConfig" in config or len(speakers) != 2):
         raise invalid("Request contains an invalid argument.")

@@ -89,8 +89,8 @@ def _gemma(model_id: str) -> Model:
     )  # fmt: skip
 
 
-def _speech(model_id: str) -> Model:
-    return Model(id=model_id, kind="speech", generation="3", input_limit=8_192, output_limit=16_384)
+def _speech(model_id: str, generation: Literal["2.5", "3"] = "3") -> Model:
+    return Model(id=model_id, kind="speech", generation=generation, input_limit=8_192, output_limit=16_384)
 
 
 MODELS: dict[str, Model] = {
@@ -126,6 +126,9 @@ MODELS: dict[str, Model] = {
         _image("gemini-2.5-flash-image", "2.5", 65_536, 32_768),
         _speech("gemini-3.8-flash-tts"),
         _speech("gemini-3.8-flash-lite-tts"),
+        _speech("gemini-3.1-flash-tts-preview"),
+        _speech("gemini-2.5-flash-preview-tts", "2.5"),
+        _speech("gemini-2.5-pro-preview-tts", "2.5"),
         Model(id="gemini-3.5-transcribe", kind="transcription", generation="3", input_limit=98_304, output_limit=32_768),
         Model(id="gemini-embedding-2", kind="embedding", input_limit=8_192, output_limit=1),
         Model(id="gemini-embedding-001", kind="embedding", input_limit=2_048, output_limit=1),

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from tests.google import signatures, tokens
+from tests.google import signatures, speech, tokens
 from tests.google.models import Model
 
 TOKENS_PER_IMAGE = 1120
@@ -28,7 +28,7 @@ def spoken(parts: list[dict[str, Any]]) -> Counter[str]:
             counts["TEXT"] += tokens.count_call(part["functionCall"])
         elif "inlineData" in part:
             modality = "AUDIO" if part["inlineData"]["mimeType"].startswith("audio") else "IMAGE"
-            counts[modality] += tokens.count_part(part)["AUDIO"] if modality == "AUDIO" else TOKENS_PER_IMAGE
+            counts[modality] += speech.tokens(part["inlineData"]) if modality == "AUDIO" else TOKENS_PER_IMAGE
         elif not part.get("thought"):
             counts["TEXT"] += tokens.count(part.get("text", ""))
     return counts

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.google import contents, embeddings, generation, models, signatures, thinking, tools
+from tests.google import contents, embeddings, generation, models, signatures, speech, thinking, tools
 from tests.google.errors import invalid
 from tests.google.models import Model
 from tests.google.scripts import GENERATION
@@ -34,6 +34,7 @@ def check_generation(request: dict[str, Any], model: Model) -> None:
     contents.check(request, model)
     tools.check(request, model)
     generation.check(request, model)
+    speech.check(request, model)
     thinking.check(request.get("generationConfig", {}).get("thinkingConfig", {}), model)
     signatures.check(request.get("contents", []), model)
 

@@ -73,6 +73,8 @@ class Script(Struct, kw_only=True, forbid_unknown_fields=True):
     chunks: list[dict[str, Any]] | None = None
     """The very responses to send; a whole answer is the first of them."""
     tokens_per_chunk: int | None = None
+    wav: Literal["header_first", "each_piece"] = "header_first"
+    """How a model of the second generation streams its speech."""
 
     # How it travels; times in seconds.
     delay: float = 0

@@ -20,7 +20,7 @@ PUBLIC = {"", "health", "ready", "admin/login/", "auth/callback", "auth/status"}
 NOWHERE = "*"
 # How a route is asked that has nothing for GET.
 METHOD = {"v1/chat/completions": "POST", "v1/chat/completions/input_tokens": "POST", "v1/embeddings": "POST"}
-METHOD |= {"v1/completions": "POST", "v1/moderations": "POST"}
+METHOD |= {"v1/completions": "POST", "v1/moderations": "POST", "v1/audio/speech": "POST"}
 # What any member of the staff may open, whatever their rights.
 OF_ALL_STAFF = re.compile(
     r"admin/((search|logout|password_change|password_change/done|jsi18n)/)?|admin/r/.*|admin/<url>|.*/<object_id>/"

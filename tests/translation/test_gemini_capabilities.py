@@ -93,6 +93,7 @@ def test_of_names_of_no_family_nothing_is_expected(name):
 
 def test_shipped_models_are_the_listed_ones_that_generate_or_embed():
     retired = {"gemini-2.5-flash-image"}  # Since October 2026 by Google's docs; others say not yet.
+    retired |= {"gemini-3.1-flash-tts-preview", "gemini-2.5-flash-preview-tts", "gemini-2.5-pro-preview-tts"}  # Since November.
     embedding = {model.id for model in MODELS.values() if model.kind == "embedding"}
     assert {model.name for model in SHIPPED_MODELS if "generateContent" in model.methods} == {m.id for m in GENERATING} - retired
     assert {model.name for model in SHIPPED_MODELS if "embedContent" in model.methods} == embedding

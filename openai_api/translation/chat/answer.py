@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from openai_api.translation.events import (
+    AudioDelta,
     Citation,
     Event,
     Finished,
@@ -148,7 +149,7 @@ class Choice:
             case UsageReport(usage):
                 self.usage = usage
                 return None
-            case TokenCount() | Vectors() | SafetyRating() | Judgement():
+            case TokenCount() | Vectors() | SafetyRating() | Judgement() | AudioDelta():
                 raise TypeError(f"No part of a completion: {type(event).__name__}")
             case Finished():
                 return self._finish(event)
