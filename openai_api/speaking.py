@@ -15,7 +15,9 @@ from openai_api.translation.pcm import OURS
 from openai_api.translation.speech import FORMATS, SpeechRequest, Writer, tempo
 from openai_api.translation.wav import write_header
 
-_INPUT = ("-f", "s16le", "-ar", str(OURS.rate), "-ac", str(OURS.channels), "-i", "pipe:0")
+# What the input is, is said; unasked, ffmpeg would listen to two seconds of it to find out.
+_SAMPLES = ("-f", "s16le", "-ar", str(OURS.rate), "-ac", str(OURS.channels))
+_INPUT = ("-probesize", "32", "-analyzeduration", "0", *_SAMPLES, "-i", "pipe:0")
 _OUTPUT = ("-flush_packets", "1", "pipe:1")
 
 
@@ -103,13 +105,15 @@ def _header(encoding: Encoding, first: bytes, *, is_all: bool) -> bytes:
 async def _encoded(sound: AsyncGenerator[bytes, None], process: Process) -> AsyncGenerator[bytes, None]:
     """What the process makes of the sound, while it is fed. Raises what the sound raises, and EncoderFailed."""
     feeding = asyncio.ensure_future(_feed(sound, process))
+    is_silent = True
     try:
         while piece := await process.read():
+            is_silent = False
             yield piece
         if feeding.done():
             feeding.result()
         await process.check()
-        if not feeding.done():
+        if is_silent or not feeding.done():
             raise EncoderFailed("ffmpeg ended before the sound did.")
     finally:
         feeding.cancel()

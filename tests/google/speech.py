@@ -88,4 +88,8 @@ def tokens(blob: dict[str, Any]) -> int:
 
 
 def _blob(mime_type: str, data: bytes) -> dict[str, Any]:
-    return {"mimeType": mime_type, "data": base64.b64encode(data).decode()}
+    return {"mimeType": mime_type, "data": encoded(data)}
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
