@@ -16,6 +16,8 @@ class SpeechView(GatewayView):
         asked = speech.read_request(request.body)
         encoding = Encoding(asked, gateway.ffmpeg)
         exchange = self.exchange("speech", stream=True)
+        if asked.in_events:
+            self.keep_alive()
         writer = speech.EventWriter() if asked.in_events else speech.SoundWriter()
         body = speak(exchange, Speech(asked.wanted), encoding, writer)
         # Awaited before the first byte leaves: until then an error is an answer of its own.

@@ -3,9 +3,12 @@
 import json
 import shutil
 import subprocess
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
+
+from tests.google import speech
 
 DIRECTORY = Path(__file__).parent / "node"
 
@@ -81,6 +84,18 @@ def test_moderations(run):
     refused = seen.pop("refused")
     assert seen == {"model": "gemini-3.5-flash-lite", "flagged": [False, True], "intent": [0, 0.9], "applied": ["text"]}
     assert (refused["kind"], refused["status"], refused["param"]) == ("BadRequestError", 400, "input[1].image_url.url")
+
+
+def test_speech(run):
+    seen = run("speech")
+    sound = b64decode(seen["sound"])
+    assert (seen["type"], sound[:4], sound[44:]) == ("audio/wav", b"RIFF", speech.tone("A beaver is building a dam."))
+    assert (seen["refused"]["kind"], seen["refused"]["param"]) == ("BadRequestError", "voice")
+
+
+def test_speech_that_breaks_off_raises(run, google):
+    google.script(ends="cut", after=2, chunk_delay=0.5)
+    assert run("broken_speech")["kind"] == "TypeError"
 
 
 def test_models_are_listed_and_retrieved(run):

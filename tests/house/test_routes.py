@@ -129,7 +129,8 @@ def verdict(answer: httpx.Response) -> str:
 def test_the_maps_were_read():
     chat = {"v1/chat/completions", "v1/chat/completions/input_tokens"}
     texts = {"v1/completions", "v1/moderations"}
-    assert {*chat, *texts, "v1/embeddings", "v1/models", "v1/models/<model>", "health", "ready", NOWHERE} == set(API)
+    sound = {"v1/audio/speech"}
+    assert {*chat, *texts, *sound, "v1/embeddings", "v1/models", "v1/models/<model>", "health", "ready", NOWHERE} == set(API)
     assert {"admin/", "admin/credentials/apikey/paste_keys/", "admin/auth/user/<id>/password/", "admin/<url>"} <= set(SITE)
     assert len(SITE) == len(set(SITE)) > 45
 

@@ -6,7 +6,7 @@ from credentials.roster import ModelCard, Roster
 from openai_api.errors import InvalidRequest, NoCredential
 from openai_api.shortage import nothing_free
 from openai_api.translation.cli_prompt import CliPrompt
-from openai_api.translation.conversation import Conversation, Notice, Text, TextsToEmbed, Tool, Turn
+from openai_api.translation.conversation import Conversation, Notice, Text, TextsToEmbed, TextToSpeak, Tool, Turn
 from openai_api.upstream.gemini import Gemini
 from openai_api.upstream.gemini_cli import NOT_INSTALLED
 from tests.credentials.pools import FLASH, NOON, key, pool_of
@@ -162,3 +162,33 @@ def test_a_model_that_does_not_chat_is_only_asked_to_count(counts):
         with pytest.raises(InvalidRequest) as caught:
             prepare()
         assert caught.value.param == "model"
+
+
+def speech(model: str, *kinds: str):
+    roster = Roster(entries=tuple(key(number, kind=kind) for number, kind in enumerate(kinds)))
+    return Gemini(Way(), Way(), Way()).prepare_speech(TextToSpeak(model, "Hello.", "alloy"), roster)
+
+
+SPEAKS = "gemini-3.8-flash-tts"
+
+
+def test_speech_is_left_to_those_who_speak():
+    made = speech(SPEAKS, *EVERY)
+    assert (made.kinds, made.tokens) == ({"api_key", "oauth"}, 2)
+    assert [notice.field for notice in made.unfit] == ["", ""]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("code_assist", "Code Assist"), ("gemini_cli", "The Gemini CLI")])
+def test_who_does_not_speak_is_named_and_what_would_help(kind, name):
+    made = speech(SPEAKS, kind)
+    error = nothing_free(pool_of(key(1, kind=kind)), SPEAKS, kinds=made.kinds, at=NOON, unfit=made.unfit)
+    assert isinstance(error, NoCredential)
+    assert error.message.startswith(f"{name} does not speak")
+    assert "API key" in error.message
+
+
+@pytest.mark.parametrize("model", ["gemini-3.8-flash", "gemini-3.5-transcribe", "gemini-embedding-2", "gpt-9"])
+def test_only_models_that_speak_are_asked_to(model):
+    with pytest.raises(InvalidRequest) as caught:
+        speech(model, "api_key")
+    assert (caught.value.param, caught.value.code) == ("model", "model_not_supported")

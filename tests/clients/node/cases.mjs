@@ -151,6 +151,19 @@ const cases = {
     };
   },
 
+  speech: async () => {
+    const asked = { model: "tts-1", voice: "alloy", input: "A beaver is building a dam.", response_format: "wav" };
+    const answer = await client.audio.speech.create(asked);
+    return {
+      type: answer.headers.get("content-type"),
+      sound: Buffer.from(await answer.arrayBuffer()).toString("base64"),
+      refused: await failure(client.audio.speech.create({ ...asked, voice: "nobody" })),
+    };
+  },
+
+  broken_speech: async () =>
+    failure(client.audio.speech.create({ model: "tts-1", voice: "alloy", input: "A beaver.", response_format: "pcm" }).then((answer) => answer.arrayBuffer())),
+
   errors: async () => {
     const stranger = new OpenAI({ baseURL, apiKey: "sk-nonsense", maxRetries: 0 });
     return [
