@@ -141,7 +141,7 @@ def test_what_google_does_not_let_be_spoken_is_refused_and_not_asked_again(casto
 
 @pytest.mark.parametrize("reason", ["SAFETY", "MAX_TOKENS", "OTHER"])
 def test_speech_that_google_cuts_short_breaks_off(castor, google, reason):
-    google.script(finish_reason=reason)
+    google.script(finish_reason=reason, chunk_delay=0.2)
     with speaking(castor, request_id=f"cut-{reason}") as connection, pytest.raises(http.client.IncompleteRead):
         connection.getresponse().read()
     [record] = castor.usage(f"cut-{reason}")
