@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from openai_api.errors import EncoderFailed, GatewayError, InvalidRequest
 from openai_api.exchange import Exchange
@@ -67,18 +67,9 @@ async def speak(exchange: Exchange, order: Speech, encoding: Encoding, writer: W
     Raises AnswerCut where the answer breaks off and the writer cannot say so.
     """
     begun = False
+    heard = _Heard(exchange)
     try:
-        async with AsyncExitStack() as stack:
-            if encoding.needs_encoder:  # First of all: who finds no turn must not have spent Google's time.
-                await stack.enter_async_context(encoding.ffmpeg.turn())
-            await exchange.open(order, notices=encoding.notices)
-            await stack.enter_async_context(exchange)
-            heard = _Heard(exchange)
-            sound = heard.samples()
-            if encoding.needs_encoder:
-                process = await stack.enter_async_context(encoding.ffmpeg.run(encoding.arguments))
-                sound = _encoded(sound, process)
-            await stack.enter_async_context(aclosing(sound))
+        async with _sounding(exchange, order, encoding, heard) as sound:
             first = await anext(sound, b"")
             begun = True
             yield b""
@@ -88,12 +79,28 @@ async def speak(exchange: Exchange, order: Speech, encoding: Encoding, writer: W
             if end := writer.finish(heard.usage):
                 yield end
     except GatewayError as error:
-        told = writer.error(error) if begun else None
         if not begun:
             raise
+        told = writer.error(error)
         if told is None:
             raise AnswerCut from error
         yield told
+
+
+@asynccontextmanager
+async def _sounding(
+    exchange: Exchange, order: Speech, encoding: Encoding, heard: _Heard
+) -> AsyncGenerator[AsyncGenerator[bytes, None], None]:
+    """What is heard, encoded; everything that makes it is gone afterwards."""
+    async with AsyncExitStack() as stack:
+        if encoding.needs_encoder:  # First of all: who finds no turn must not have spent Google's time.
+            await stack.enter_async_context(encoding.ffmpeg.turn())
+        await exchange.open(order, notices=encoding.notices)
+        await stack.enter_async_context(exchange)
+        sound = heard.samples()
+        if encoding.needs_encoder:
+            sound = _encoded(sound, await stack.enter_async_context(encoding.ffmpeg.run(encoding.arguments)))
+        yield await stack.enter_async_context(aclosing(sound))
 
 
 def _header(encoding: Encoding, first: bytes, *, is_all: bool) -> bytes:
