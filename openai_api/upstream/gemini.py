@@ -6,9 +6,13 @@ from credentials.models import Kind, Use
 from credentials.roster import Entry, ModelCard, Roster
 from openai_api.errors import InvalidRequest
 from openai_api.translation.cli_prompt import CliPrompt, write_prompt
-from openai_api.translation.conversation import Conversation, Notice, TextsToEmbed
+from openai_api.translation.conversation import Conversation, Notice, PicturesToMake, TextsToEmbed
 from openai_api.translation.events import Event
+from openai_api.translation.gemini import imagen
+from openai_api.translation.gemini.capabilities import capabilities_of
+from openai_api.translation.gemini.drawing import conversation_for
 from openai_api.translation.gemini.embeddings import write_batches
+from openai_api.translation.gemini.estimate import estimate_tokens
 from openai_api.translation.gemini.request import write_request
 from openai_api.upstream.ai_studio import AiStudio
 from openai_api.upstream.base import Prepared
@@ -21,6 +25,10 @@ _CLI = frozenset({Kind.GEMINI_CLI.value})
 _NO_EMBEDDINGS = (
     (_CODE_ASSIST, Notice("", "Code Assist makes no embeddings: they take an API key, or a Google account for the Gemini API.")),
     (_CLI, Notice("", "The Gemini CLI makes no embeddings: they take an API key, or a Google account for the Gemini API.")),
+)
+_NO_PICTURES = (
+    (_CODE_ASSIST, Notice("", "Code Assist makes no pictures: they take an API key, or a Google account for the Gemini API.")),
+    (_CLI, Notice("", "The Gemini CLI makes no pictures: they take an API key, or a Google account for the Gemini API.")),
 )
 
 
@@ -60,6 +68,37 @@ class Gemini:
             Prepared(asked.model, batch.body, kinds=_GEMINI_API, unfit=unfit, inputs=batch.size, tokens=batch.tokens)
             for batch in write_batches(asked)
         )
+
+    def prepare_pictures(self, wanted: PicturesToMake, roster: Roster) -> tuple[Prepared, ...]:
+        card = roster.models.get(wanted.model)
+        unfit = tuple(notice for kinds, notice in _NO_PICTURES if roster.kinds & kinds)
+        notices: list[Notice] = []
+        if card is not None and imagen.METHOD in card.methods:
+            calls = list(imagen.write_predictions(wanted, notices))
+            told = tuple(notices)
+            return tuple(
+                Prepared(wanted.model, call.body, kinds=_GEMINI_API, unfit=unfit, notices=told, samples=call.samples)
+                for call in calls
+            )
+        _check_draws(wanted.model, card)
+        conversation = conversation_for(wanted, capabilities_of(wanted.model), notices)
+        written = write_request(conversation, output_limit=card.output_limit if card and card.output_limit else None)
+        prepared = Prepared(
+            wanted.model,
+            written.body,
+            kinds=_GEMINI_API,
+            unfit=unfit,
+            notices=(*notices, *written.notices),
+            tokens=estimate_tokens(conversation),
+            drafts=wanted.drafts,
+        )
+        return (prepared,) * wanted.count
+
+    def draw(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        ask = self._ai_studio.predict if prepared.samples else self._ai_studio.ask
+        return ask(prepared, entry, new_call_id=new_call_id, seconds=seconds)
 
     def embed(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
@@ -114,3 +153,10 @@ def _check_embeds(model: str, card: ModelCard | None) -> None:
     if not embeds:
         message = f"The model '{model}' makes no embeddings. Those that do have 'embedding' in their names, in GET /v1/models."
         raise InvalidRequest(message, param="model", code="model_not_supported")
+
+
+def _check_draws(model: str, card: ModelCard | None) -> None:
+    if "IMAGE" not in capabilities_of(model).outputs:
+        message = f"The model '{model}' makes no pictures. Those that do have 'image' or 'banana' in their names (GET /v1/models)."
+        raise InvalidRequest(message, param="model", code="model_not_supported")
+    _check_generates(model, card)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from openai_api.translation.events import (
     Citation,
+    DraftDelta,
     Event,
     Finished,
     Judgement,
@@ -148,7 +149,7 @@ class Choice:
             case UsageReport(usage):
                 self.usage = usage
                 return None
-            case TokenCount() | Vectors() | SafetyRating() | Judgement():
+            case TokenCount() | Vectors() | SafetyRating() | Judgement() | DraftDelta():
                 raise TypeError(f"No part of a completion: {type(event).__name__}")
             case Finished():
                 return self._finish(event)
