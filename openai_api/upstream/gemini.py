@@ -157,6 +157,8 @@ def _check_embeds(model: str, card: ModelCard | None) -> None:
 
 def _check_draws(model: str, card: ModelCard | None) -> None:
     if "IMAGE" not in capabilities_of(model).outputs:
-        message = f"The model '{model}' makes no pictures. Those that do have 'image' or 'banana' in their names (GET /v1/models)."
+        message = (
+            f"The model '{model}' makes no pictures. Those that do have 'image' or 'banana' in their names (GET /v1/models)."
+        )
         raise InvalidRequest(message, param="model", code="model_not_supported")
     _check_generates(model, card)
