@@ -84,7 +84,7 @@ def retouch(image: Upload, mask: Upload) -> Retouch:
     try:
         original = _decoded(image)
     except Unreadable as error:
-        raise refused("image", f"{error} (with a mask)") from error
+        raise refused("image", str(error)) from error
     try:
         keep = _kept(mask)
     except Unreadable as error:
