@@ -1,7 +1,7 @@
+from collections.abc import AsyncGenerator
 from typing import ClassVar
 
 from django.core.exceptions import DisallowedHost
-from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from msgspec.structs import replace
 from rest_framework.request import Request
@@ -12,7 +12,7 @@ from openai_api.orders.pictures import Pictures
 from openai_api.pictures.delivery import Delivery
 from openai_api.pictures.files import examined, refused
 from openai_api.pictures.masks import INSTRUCTION, Retouch, retouch
-from openai_api.streaming import SSE, AnswerStream
+from openai_api.streaming import AnswerStream
 from openai_api.translation import images
 from openai_api.translation.conversation import Notice, PictureWish, StoredMedia
 from openai_api.translation.images import ImagesRequest
@@ -30,6 +30,8 @@ class PicturesView(GatewayView):
     async def answer(self, asked: ImagesRequest, *, touch: Retouch | None = None) -> HttpResponseBase:
         folder = self._folder() if asked.output.as_url else ""  # What cannot be handed over is not made.
         exchange = self.exchange("images", stream=asked.stream)
+        if asked.stream:
+            self.keep_alive()
         await exchange.open(Pictures(asked.wanted), notices=asked.notices)
         prompt = asked.wanted.prompt if asked.styled else ""
         writer = images.Writer(kind=self.kind, created=unix_time(), quality=asked.quality, prompt=prompt)
@@ -38,7 +40,7 @@ class PicturesView(GatewayView):
             return AnswerStream(delivery.live(writer), exchange)
         pictures = await delivery.pictures()
         if asked.stream:
-            return HttpResponse(writer.completed(pictures, delivery.usage, exchange.failures), content_type=SSE)
+            return AnswerStream(_at_once(writer.completed(pictures, delivery.usage, exchange.failures)), exchange)
         return json_response(writer.body(pictures, delivery.usage, exchange.failures))
 
     def _folder(self) -> str:
@@ -100,6 +102,10 @@ class VariationsView(_FormView):
         asked = images.read_variation(self.form.fields)
         sources = await self.images(1)
         return await self.answer(_with(_told(asked, self.unknown_files("image")), sources))
+
+
+async def _at_once(whole: bytes) -> AsyncGenerator[bytes, None]:
+    yield whole
 
 
 def _retouch(image: Upload, mask: Upload) -> Retouch:
