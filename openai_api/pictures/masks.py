@@ -59,8 +59,8 @@ class Retouch(Struct, frozen=True):
 
     def applied(self, painted: Image.Image) -> Image.Image:
         """The original with what was painted within the mask. Raises UpstreamBroken where that does not fit."""
-        shape, canvas = painted.width / painted.height, self.frame.canvas[0] / self.frame.canvas[1]
-        if abs(shape / canvas - 1) > _FITS:
+        across, down = pixels(self.frame.ratio, "1K")
+        if abs(painted.width * down / (painted.height * across) - 1) > _FITS:
             raise UpstreamBroken("The model answered with a picture of another shape, which the mask does not fit.")
         original, keep = _decoded(self.image), _kept(self.mask)
         fitted = painted.convert(original.mode).resize(
