@@ -1,11 +1,14 @@
 """The official Node SDK against the real server. What it does is in `node/cases.mjs`; what must come of it, here."""
 
+import base64
+import io
 import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 DIRECTORY = Path(__file__).parent / "node"
 
@@ -81,6 +84,27 @@ def test_moderations(run):
     refused = seen.pop("refused")
     assert seen == {"model": "gemini-3.5-flash-lite", "flagged": [False, True], "intent": [0, 0.9], "applied": ["text"]}
     assert (refused["kind"], refused["status"], refused["param"]) == ("BadRequestError", 400, "input[1].image_url.url")
+
+
+def measured(picture: str) -> tuple[str, tuple[int, int]]:
+    image = Image.open(io.BytesIO(base64.b64decode(picture)))
+    image.load()
+    return image.format, image.size
+
+
+def test_pictures_are_made_edited_and_varied(run):
+    seen = run("images")
+    assert [measured(one) for one in seen["whole"]] == [("WEBP", (512, 512))] * 2
+    square = ("PNG", (1024, 1024))
+    assert [measured(seen[name]) for name in ("linked", "picture")] == [square] * 2
+    assert (seen["streamed"], seen["edits"]) == (["image_generation.completed"], ["image_edit.completed"])
+    assert [measured(one) for one in seen["edited"] + seen["varied"]] == [square] * 3
+    assert seen["tokens"] == 2 * 1120
+    assert [(error["kind"], error["param"]) for error in seen["refused"]] == [
+        ("BadRequestError", "prompt"),
+        ("BadRequestError", "image"),
+        ("BadRequestError", "model"),
+    ]
 
 
 def test_models_are_listed_and_retrieved(run):

@@ -1,5 +1,5 @@
 // The official Node SDK as a client: `node cases.mjs CASE BASE_URL TOKEN` prints what it saw as JSON.
-import OpenAI from "openai";
+import OpenAI, { toFile } from "openai";
 import { zodFunction, zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
 
@@ -148,6 +148,36 @@ const cases = {
       intent: judged.results.map((result) => result.category_scores["self-harm/intent"]),
       applied: judged.results[0].category_applied_input_types["self-harm/intent"],
       refused: await failure(client.moderations.create({ model: "omni-moderation-latest", input: parts })),
+    };
+  },
+
+  images: async () => {
+    const prompt = "a fox";
+    const drawn = "gemini-3.1-flash-image";
+    const whole = await client.images.generate({ model: drawn, prompt, n: 2, size: "512x512", output_format: "webp" });
+    const linked = await client.images.generate({ model: "dall-e-3", prompt });
+    const file = Buffer.from(await (await fetch(linked.data[0].url)).arrayBuffer());
+    const streamed = [];
+    for await (const event of await client.images.generate({ model: drawn, prompt, stream: true })) streamed.push(event);
+    const image = await toFile(file, "fox.png", { type: "image/png" });
+    const edited = await client.images.edit({ model: drawn, image: [image, image], prompt });
+    const edits = [];
+    for await (const event of await client.images.edit({ model: drawn, image, prompt, stream: true })) edits.push(event);
+    const varied = await client.images.createVariation({ model: drawn, image, n: 2, response_format: "b64_json" });
+    return {
+      whole: whole.data.map((one) => one.b64_json),
+      linked: file.toString("base64"),
+      streamed: streamed.map((event) => event.type),
+      picture: streamed.at(-1).b64_json,
+      edited: edited.data.map((one) => one.b64_json),
+      edits: edits.map((event) => event.type),
+      varied: varied.data.map((one) => one.b64_json),
+      tokens: whole.usage.output_tokens_details.image_tokens,
+      refused: [
+        await failure(client.images.generate({ model: drawn, prompt: "" })),
+        await failure(client.images.edit({ model: drawn, image: await toFile(Buffer.from("no"), "no.png"), prompt })),
+        await failure(client.images.generate({ model, prompt })),
+      ],
     };
   },
 
