@@ -1,7 +1,7 @@
 """From the answers of an exchange to the pictures that its caller gets, whole or as they come."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 
 from openai_api.errors import GatewayError, InvalidRequest
@@ -60,14 +60,18 @@ class Delivery:
             return_exceptions=True,
         )
         pictures = [result for result in results if isinstance(result, Picture)]
-        failures = self._exchange.failures
-        failures += self._album.failures
-        for result in results:
-            if isinstance(result, GatewayError):
-                failures.append(result)
-            elif isinstance(result, BaseException):
-                raise result
+        failures = [*self._exchange.failures, *self._album.failures, *_errors(results)]
         if not pictures:
             # What is wrong with the request says more than that an upstream had a bad moment besides.
             raise next((error for error in failures if isinstance(error, InvalidRequest)), failures[0])
+        self._exchange.failures = failures
         return pictures
+
+
+def _errors(results: Iterable[Picture | BaseException]) -> Iterator[GatewayError]:
+    """Raises what is a fault of ours."""
+    for result in results:
+        if isinstance(result, GatewayError):
+            yield result
+        elif isinstance(result, BaseException):
+            raise result

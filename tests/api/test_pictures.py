@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from credentials.health import Outcome
-from credentials.roster import TokenEntry
+from credentials.roster import Roster, TokenEntry
 from openai_api.errors import UpstreamUnavailable
 from openai_api.exchange import Exchange
 from openai_api.gateway import Gateway
@@ -22,6 +22,7 @@ from openai_api.tasks import forget_expired_media
 from openai_api.translation.conversation import Notice, PicturesToMake
 from openai_api.translation.events import DraftDelta, Finished, MediaDelta, Usage, UsageReport
 from openai_api.upstream.base import Prepared
+from openai_api.upstream.gemini import Gemini
 from openai_api.usage import UsageLog
 from tests.api.server import HOME
 from tests.api.upstreams import refusal
@@ -95,6 +96,19 @@ async def test_the_answers_of_those_that_succeed_are_read_and_the_failures_of_ot
     assert exchange.headers["X-Castor-Dropped"] == "size"
     assert exchange._entry.status == 200
     assert exchange._gateway.pool.in_flight == {}
+
+
+REFUSED = [UsageReport(Usage(prompt=3, total=3)), Finished("content_filter", "IMAGE_SAFETY", "No.")]
+
+
+async def test_a_refusal_changes_nothing_about_the_credential(exchange_with):
+    exchange = exchange_with(Painter(*[REFUSED] * 10))
+    pool = exchange._gateway.pool
+    await exchange.open(order(10))
+    async with exchange:
+        assert await exchange.collect() == [REFUSED] * 10
+    assert exchange.headers["X-Castor-Attempts"] == "10"
+    assert list(pool.rests_for(MODEL, kinds=frozenset({"api_key"}))) == []
 
 
 async def test_where_none_succeeds_the_request_fails(exchange_with):
@@ -235,6 +249,22 @@ def test_a_host_that_is_not_known_gets_no_link_and_costs_no_picture(castor_with,
     assert (status, body["error"]["param"]) == (400, "response_format")
     assert not google.log.generation()
     assert generate(castor)[0] == 200
+
+
+def test_a_request_that_fails_altogether_tells_so_by_its_status_alone(castor, google):
+    google.script(finish_reason="IMAGE_SAFETY", text=" ")
+    status, headers, _ = generate(castor)
+    assert status == 400
+    assert "x-castor-failed" not in headers
+
+
+@pytest.mark.parametrize("kind", ["code_assist", "gemini_cli"])
+def test_other_ways_to_gemini_make_no_pictures_and_it_is_said_why(kind):
+    roster = Roster(entries=(key(1, kind=kind),))
+    [prepared] = Gemini(None, None, None).prepare_pictures(PicturesToMake(MODEL, "a fox"), roster)
+    assert kind not in prepared.kinds
+    [unfit] = prepared.unfit
+    assert "makes no pictures" in unfit.reason
 
 
 def test_pictures_obey_the_models_of_a_token(castor):

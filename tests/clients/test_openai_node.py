@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.google import media
+
 DIRECTORY = Path(__file__).parent / "node"
 
 
@@ -105,6 +107,15 @@ def test_pictures_are_made_edited_and_varied(run):
         ("BadRequestError", "image"),
         ("BadRequestError", "model"),
     ]
+
+
+def test_a_refusal_within_a_stream_of_pictures_raises(run, google):
+    sketch = {"thought": True, "inlineData": {"mimeType": "image/png", "data": media.picture(8, 8)}}
+    ends = [{"content": {"role": "model", "parts": [sketch]}, "index": 0}, {"finishReason": "IMAGE_SAFETY", "index": 0}]
+    google.script(chunks=[{"candidates": [end]} for end in ends])
+    seen = run("broken_images")
+    assert seen["seen"] == ["image_generation.partial_image"]
+    assert seen["error"]["code"] == "content_policy_violation"
 
 
 def test_models_are_listed_and_retrieved(run):

@@ -181,6 +181,13 @@ const cases = {
     };
   },
 
+  broken_images: async () => {
+    const stream = await client.images.generate({ model: "gemini-3-pro-image", prompt: "a fox", stream: true, partial_images: 1 });
+    const seen = [];
+    const error = await failure((async () => { for await (const event of stream) seen.push(event.type); })());
+    return { seen, error };
+  },
+
   errors: async () => {
     const stranger = new OpenAI({ baseURL, apiKey: "sk-nonsense", maxRetries: 0 });
     return [
