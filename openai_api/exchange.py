@@ -5,7 +5,7 @@ Resolves the model, has the order prepared, relays (several times for several ch
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from functools import cache
 from types import TracebackType
@@ -36,6 +36,8 @@ class Exchange:
 
     def __init__(self, gateway: Gateway, token: TokenEntry, *, dialect: str, stream: bool, request_id: str, strict: bool) -> None:
         self.model = ""
+        self.failures: list[GatewayError] = []
+        """What came of those parts of the order that were not served, where the others are an answer without them."""
         self._gateway = gateway
         self._token = token
         self._stream = stream
@@ -43,6 +45,7 @@ class Exchange:
         self._started = time.monotonic()
         self._settled = False
         self._relays: list[Relay] = []
+        self._answering: list[Relay] = []
         self._notices: tuple[Notice, ...] = ()
         self._story: tuple[str, ...] = ()
         self._entry = Entry(
@@ -70,12 +73,12 @@ class Exchange:
 
     async def events(self) -> AsyncGenerator[tuple[int, list[Event]], None]:
         """(choice, what arrived together), as it comes."""
-        if len(self._relays) == 1:
-            while (batch := await self._relays[0].read()) is not None:
+        if len(self._answering) == 1:
+            while (batch := await self._answering[0].read()) is not None:
                 self._note(batch)
                 yield 0, batch
         else:
-            async with aclosing(_merged(self._relays)) as merged:
+            async with aclosing(_merged(self._answering)) as merged:
                 async for index, batch in merged:
                     self._note(batch)
                     yield index, batch
@@ -83,7 +86,7 @@ class Exchange:
 
     async def collect(self) -> list[list[Event]]:
         """Every choice's whole answer."""
-        answers: list[list[Event]] = [[] for _ in self._relays]
+        answers: list[list[Event]] = [[] for _ in self._answering]
         async for index, batch in self.events():
             answers[index] += batch
         return answers
@@ -98,7 +101,9 @@ class Exchange:
         """What the answer tells about its making."""
         headers = {"X-Castor-Attempts": str(sum(relay.trace.attempts for relay in self._relays))}
         if self._notices:
-            headers["X-Castor-Dropped"] = _in_header(self._notices)
+            headers["X-Castor-Dropped"] = _in_header(notice.field for notice in self._notices)
+        if self.failures:
+            headers["X-Castor-Failed"] = f"{len(self.failures)}: {_in_header(error.message for error in self.failures)}"
         return headers
 
     async def __aenter__(self) -> Self:
@@ -130,14 +135,18 @@ class Exchange:
                 self._gateway.pool,
                 ready.ask,
                 prepared,
-                whole=not self._stream,
+                whole=ready.held or not self._stream,
                 limits=self._gateway.limits,
                 started=self._started,
                 new_call_id=new_call_id,
             )
             for prepared in ready.prepared
         ]
-        await _all_open(self._relays)
+        if ready.some_will_do:
+            self._answering, self.failures = await _some_open(self._relays)
+        else:
+            await _all_open(self._relays)
+            self._answering = self._relays
 
     def _take_note(self, notices: tuple[Notice, ...]) -> None:
         self._notices = notices
@@ -186,8 +195,25 @@ async def _all_open(relays: list[Relay]) -> None:
     """Open all of them; once one cannot be, the others are given up."""
     if len(relays) == 1:
         await relays[0].open()
-        return
+    else:
+        await _open_side_by_side(relays)
 
+
+async def _some_open(relays: list[Relay]) -> tuple[list[Relay], list[GatewayError]]:
+    """(those that are open, why others are not). Raises the first such reason where not one is."""
+    outcomes = await _open_side_by_side(relays, each_for_itself=True)
+    failures: list[GatewayError] = []
+    for outcome in outcomes:
+        if isinstance(outcome, GatewayError):
+            failures.append(outcome)
+        elif outcome is not None:
+            raise outcome
+    if len(failures) == len(relays):
+        raise failures[0]
+    return [relay for relay, outcome in zip(relays, outcomes, strict=True) if outcome is None], failures
+
+
+async def _open_side_by_side(relays: list[Relay], *, each_for_itself: bool = False) -> list[BaseException | None]:
     turns = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def open_one(relay: Relay) -> None:
@@ -198,7 +224,7 @@ async def _all_open(relays: list[Relay]) -> None:
 
     opening = [asyncio.ensure_future(open_one(relay)) for relay in relays]
     try:
-        await asyncio.gather(*opening)
+        return await asyncio.gather(*opening, return_exceptions=each_for_itself)
     finally:
         for task in opening:
             task.cancel()
@@ -236,10 +262,10 @@ def _strict_refusal(notices: Sequence[Notice]) -> StrictRefusal:
     return StrictRefusal(f"X-Castor-Strict is set, and this request cannot be served as asked: {named}", param=notices[0].field)
 
 
-def _in_header(notices: Sequence[Notice]) -> str:
-    """The fields' names, each once, in ASCII and of bounded length."""
-    names = ", ".join(dict.fromkeys(notice.field for notice in notices))
-    safe = "".join(letter if " " <= letter <= "~" else "?" for letter in names)
+def _in_header(said: Iterable[str]) -> str:
+    """Each once, in ASCII and of bounded length."""
+    together = ", ".join(dict.fromkeys(said))
+    safe = "".join(letter if " " <= letter <= "~" else "?" for letter in together)
     return safe if len(safe) <= LONGEST_HEADER else safe[: LONGEST_HEADER - 4] + " ..."
 
 
@@ -266,5 +292,5 @@ def _log(entry: Entry, token: TokenEntry, notices: Sequence[Notice], story: Sequ
         first_token_ms=entry.first_token_ms,
         total_ms=entry.total_ms,
         **({"failed": list(story)} if story else {}),
-        **({"dropped": _in_header(notices)} if notices else {}),
+        **({"dropped": _in_header(notice.field for notice in notices)} if notices else {}),
     )

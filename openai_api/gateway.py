@@ -27,6 +27,8 @@ from openai_api import signatures, usage
 from openai_api.fetcher import Fetcher
 from openai_api.ffmpeg import Ffmpeg
 from openai_api.journal import Journal
+from openai_api.media_store import MediaStore
+from openai_api.pictures.studio import Studio
 from openai_api.relay import Limits
 from openai_api.signatures import SignatureStore
 from openai_api.translation.gemini.capabilities import SHIPPED_MODELS
@@ -100,6 +102,7 @@ class Gateway:
             timeout=settings.FETCH_TIMEOUT,
         )
         self.ffmpeg = Ffmpeg(path=settings.FFMPEG_PATH, most=settings.FFMPEG_MAX_PROCESSES)
+        self.studio = Studio(MediaStore(settings.MEDIA_DIR, hours=settings.MEDIA_HOURS))
         self.usage = UsageLog(Journal(settings.VAR_DIR / "journal"))
         self.signatures = SignatureStore(self._look_up_signatures)
         self.shipped = {model.name: ModelCard(**msgspec.structs.asdict(model)) for model in SHIPPED_MODELS}
@@ -130,6 +133,7 @@ class Gateway:
         await self.client.close()
         await self.access.close()
         await self.fetcher.close()
+        self.studio.close()
         self.usage.close()
         self._tallied = 0.0  # Nothing may be left unwritten.
         await self._sync()

@@ -19,7 +19,7 @@ from credentials.rests import Lease
 from credentials.waiting import Ticket
 from openai_api.errors import GatewayError, UpstreamBroken
 from openai_api.shortage import nothing_free, refused_by_upstream, too_late
-from openai_api.translation.events import CONTENT, Event, Finished, ThoughtDelta, Usage, UsageReport
+from openai_api.translation.events import CONTENT, DraftDelta, Event, Finished, ThoughtDelta, Usage, UsageReport
 from openai_api.translation.stops import StopFilter
 from openai_api.upstream.base import Ask, Prepared, UpstreamRefused
 from openai_api.upstream.refusal_body import LONGEST_MESSAGE, plain
@@ -328,7 +328,7 @@ class _Call:
         for event in batch:
             if isinstance(event, CONTENT):
                 self.said = True
-                self._spoke = self._spoke or not isinstance(event, ThoughtDelta)
+                self._spoke = self._spoke or not isinstance(event, ThoughtDelta | DraftDelta)
             elif isinstance(event, UsageReport):
                 self.usage = event.usage
             elif isinstance(event, Finished):

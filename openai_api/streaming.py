@@ -30,16 +30,26 @@ class Writer(Protocol):
     def finish(self) -> bytes: ...
 
 
-class AnswerStream(StreamingHttpResponse):
+class ByteStream(StreamingHttpResponse):
     """A response that is sent while it is made. Whoever sends it must `aclose()` it, even if not a byte was sent."""
 
-    def __init__(self, body: AsyncGenerator[bytes, None], exchange: Exchange, *, content_type: str = SSE) -> None:
-        super().__init__(body, content_type=content_type, headers=UNBUFFERED)
+    def __init__(self, body: AsyncGenerator[bytes, None], *, content_type: str, headers: dict[str, str]) -> None:
+        super().__init__(body, content_type=content_type, headers=headers)
         self.body = body
-        self._exchange = exchange
 
     async def aclose(self) -> None:
         await self.body.aclose()
+
+
+class AnswerStream(ByteStream):
+    """The answer of an exchange, which ends with it."""
+
+    def __init__(self, body: AsyncGenerator[bytes, None], exchange: Exchange, *, content_type: str = SSE) -> None:
+        super().__init__(body, content_type=content_type, headers=UNBUFFERED)
+        self._exchange = exchange
+
+    async def aclose(self) -> None:
+        await super().aclose()
         await self._exchange.settle()  # A generator that was never started has settled nothing.
 
 

@@ -15,6 +15,7 @@ from credentials import runs
 from credentials.health import Reason, State
 from credentials.models import Credential, Use
 from openai_api.checks import check_credentials
+from openai_api.media_store import MediaStore
 from openai_api.models import ThoughtSignature, UsageRecord
 
 LISTING_LASTS = timedelta(hours=6)
@@ -71,6 +72,11 @@ def forget_expired_signatures() -> None:
 @shared_task
 def forget_old_usage() -> None:
     UsageRecord.objects.filter(started_at__lt=now() - timedelta(days=settings.USAGE_DAYS)).delete()
+
+
+@shared_task
+def forget_expired_media() -> None:
+    MediaStore(settings.MEDIA_DIR, hours=settings.MEDIA_HOURS).forget_expired()
 
 
 def check_soon(credential_ids: Iterable[int], *, generates: bool = False, run: int | None = None) -> None:

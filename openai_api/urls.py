@@ -4,6 +4,8 @@ from openai_api.views.audio import SpeechView
 from openai_api.views.chat import ChatCompletionsView, InputTokensView
 from openai_api.views.completions import CompletionsView
 from openai_api.views.embeddings import EmbeddingsView
+from openai_api.views.images import EditsView, GenerationsView, VariationsView
+from openai_api.views.media import MediaView
 from openai_api.views.models import ModelsView, ModelView
 from openai_api.views.moderations import ModerationsView
 from openai_api.views.service import HealthView, NotFoundView, ReadyView
@@ -14,9 +16,13 @@ urlpatterns = [
     path("v1/completions", CompletionsView.as_view()),
     path("v1/embeddings", EmbeddingsView.as_view()),
     path("v1/audio/speech", SpeechView.as_view()),
+    path("v1/images/generations", GenerationsView.as_view()),
+    path("v1/images/edits", EditsView.as_view()),
+    path("v1/images/variations", VariationsView.as_view()),
     path("v1/models", ModelsView.as_view()),
     path("v1/models/<path:model>", ModelView.as_view()),
     path("v1/moderations", ModerationsView.as_view()),
+    path("media/<str:name>", MediaView.as_view()),
     path("health", HealthView.as_view()),
     path("ready", ReadyView.as_view()),
     re_path("", NotFoundView.as_view()),

@@ -13,7 +13,7 @@ from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from openai_api.gateway import gateway  # noqa: E402
 from proxy_site.lean import LeanHandler  # noqa: E402
 
-API_PATHS = ("/v1", "/health", "/ready", "/chat/", "/models")
+API_PATHS = ("/v1", "/health", "/ready", "/media/", "/chat/", "/models")
 """The last two are where clients go whose base URL lacks /v1: they are told so, in JSON."""
 
 

@@ -40,6 +40,7 @@ app.conf.beat_schedule = {
     "forget-ended-rests": _every(300.0, "credentials.tasks.forget_ended_rests"),
     "forget-old-history": _every(86400.0, "credentials.tasks.forget_old_history"),
     "forget-expired-signatures": _every(3600.0, "openai_api.tasks.forget_expired_signatures"),
+    "forget-expired-media": _every(3600.0, "openai_api.tasks.forget_expired_media"),
     "forget-old-usage": _every(86400.0, "openai_api.tasks.forget_old_usage"),
 }
 

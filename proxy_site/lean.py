@@ -21,7 +21,7 @@ from credentials.authentication import BearerToken
 from openai_api.cors import allow_origin
 from openai_api.errors import BodyTooLarge, DeadlineExceeded, GatewayError, Overloaded
 from openai_api.exception_handler import answer
-from openai_api.streaming import AnswerCut, AnswerStream
+from openai_api.streaming import AnswerCut, ByteStream
 from openai_api.uploads import Form, is_form, read_form
 from openai_api.views.base import GatewayView, request_id
 from proxy_site.sending import Pulse, send_response
@@ -111,7 +111,7 @@ def _view(request: _Request) -> type[GatewayView]:
     return cast(Any, request.resolver_match).func.view_class
 
 
-async def _answer(request: _Request) -> HttpResponse | AnswerStream:
+async def _answer(request: _Request) -> HttpResponse | ByteStream:
     match = cast(ResolverMatch, request.resolver_match)
     return await match.func(request, *match.args, **match.kwargs)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
-from openai_api.streaming import AnswerStream
+from openai_api.streaming import ByteStream
 
 HEARTBEAT = b": heartbeat\n\n"
 
@@ -78,8 +78,8 @@ class Pulse:
             beat.exception()  # Whoever has hung up is noticed elsewhere.
 
 
-async def send_response(response: HttpResponse | AnswerStream, pulse: Pulse) -> None:
-    if isinstance(response, AnswerStream):
+async def send_response(response: HttpResponse | ByteStream, pulse: Pulse) -> None:
+    if isinstance(response, ByteStream):
         await _send_stream(response, pulse)
     elif pulse.has_begun:
         # Where an answer has begun as a stream of events, only an error comes whole.
@@ -89,7 +89,7 @@ async def send_response(response: HttpResponse | AnswerStream, pulse: Pulse) -> 
         await pulse.send({"type": "http.response.body", "body": response.content})
 
 
-async def _send_stream(response: AnswerStream, pulse: Pulse) -> None:
+async def _send_stream(response: ByteStream, pulse: Pulse) -> None:
     try:
         await pulse.send(_start(response))
         async for chunk in response.body:

@@ -190,6 +190,9 @@ SHUTDOWN_SECONDS = env.whole("SHUTDOWN_SECONDS", 60, least=1)
 FETCH_ALLOW_PRIVATE_NETWORKS = env.flag("FETCH_ALLOW_PRIVATE_NETWORKS", False)
 FETCH_MAX_BYTES = env.whole("FETCH_MAX_BYTES", 20 * 1024 * 1024, least=1024)
 FETCH_TIMEOUT = env.number("FETCH_TIMEOUT", 20, least=0.1)
+MEDIA_HOURS = env.number("MEDIA_HOURS", 24, least=0.01)
+MEDIA_DIR = VAR_DIR / "media"
+make_folders(MEDIA_DIR)
 SIGNATURE_DAYS = env.number("SIGNATURE_DAYS", 7, least=0.01)
 USAGE_DAYS = env.number("USAGE_DAYS", 365, least=1)
 

@@ -30,6 +30,10 @@ class Ready(Struct, frozen=True):
     ask: Ask
     prepared: tuple[Prepared, ...]
     notices: tuple[Notice, ...] = ()
+    some_will_do: bool = False
+    """Answers to some of them are an answer: what became of the others is told beside it, in `Exchange.failures`."""
+    held: bool = False
+    """Nothing can be told before an answer's end, so that until then another credential may take over, also in a stream."""
 
 
 class Order(Protocol):

@@ -229,6 +229,32 @@ class TextToSpeak(Struct, frozen=True):
     style: str = ""
 
 
+class PictureWish(Struct, frozen=True):
+    """How a picture is to be, as OpenAI's callers say it. `aspect_ratio` and `size` are Gemini's words for it, and go first."""
+
+    width: int = 0
+    height: int = 0
+    """Pixels; 0 where the caller leaves it to the model."""
+    aspect_ratio: str = ""
+    size: str = ""
+    quality: str = ""
+    """OpenAI's words: low … max, standard, hd."""
+    is_hint: bool = False
+    """It is not the caller's own: nothing need be said where the model cannot do it."""
+
+
+class PicturesToMake(Struct, frozen=True):
+    """`count` pictures, of whatever the prompt says, which may be about the files that come with it."""
+
+    model: str
+    prompt: str
+    count: int = 1
+    sources: tuple[Media | StoredMedia, ...] = ()
+    wish: PictureWish = PictureWish()
+    drafts: bool = False
+    """The pictures that the model makes on its way to the one to come are wanted too."""
+
+
 class Notice(Struct, frozen=True):
     """One thing that the caller asked for and does not get as asked: dropped, or changed.
 

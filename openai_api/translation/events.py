@@ -39,6 +39,13 @@ class MediaDelta(Struct, frozen=True, gc=False):
     data: str
 
 
+class DraftDelta(Struct, frozen=True, gc=False):
+    """A picture that the model made on its way to the one to come; only who asks for drafts is told of them."""
+
+    mime_type: str
+    data: str
+
+
 class Citation(Struct, frozen=True, gc=False):
     """A source of the answer's text between two character offsets (of the whole text, end exclusive)."""
 
@@ -117,6 +124,7 @@ Event = (
     | ThoughtDelta
     | ToolCallDelta
     | MediaDelta
+    | DraftDelta
     | Citation
     | TokenCount
     | Vectors
@@ -127,5 +135,5 @@ Event = (
     | Finished
 )
 
-CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta, TokenCount, Vectors, Judgement, AudioDelta)
+CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta, DraftDelta, TokenCount, Vectors, Judgement, AudioDelta)
 """The events that are a real token: after the first of them no other credential may take over a stream."""

@@ -6,6 +6,7 @@ from functools import partial
 from credentials.health import Outcome
 from credentials.roster import Entry
 from openai_api.translation.events import Event
+from openai_api.translation.gemini import imagen
 from openai_api.translation.gemini.embeddings import read_vectors
 from openai_api.translation.splicing import in_memory
 from openai_api.upstream.access import AccessTokens, with_access
@@ -17,6 +18,8 @@ from openai_api.upstream.sound import as_sound
 
 _MOST_BYTES_OF_VECTORS = 64 * 1024 * 1024
 """A hundred vectors of 3072 numbers, each on a line of its own, are a sixth of it."""
+_MOST_BYTES_OF_PICTURES = 128 * 1024 * 1024
+"""Four pictures at 2K are a quarter of it."""
 
 
 class AiStudio:
@@ -64,6 +67,19 @@ class AiStudio:
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
     ) -> AsyncGenerator[list[Event], None]:
         return as_sound(self.ask(prepared, entry, new_call_id=new_call_id, seconds=seconds))
+
+    def predict(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        send = partial(
+            whole_answer,
+            self._client,
+            f"{self._models}{prepared.model}:{imagen.METHOD}",
+            body=prepared.body,
+            read=imagen.read_predictions,
+            most_bytes=_MOST_BYTES_OF_PICTURES,
+        )
+        return self._sent(send, entry, seconds)
 
     def _sent(
         self, send: Callable[..., AsyncGenerator[list[Event], None]], entry: Entry, seconds: float

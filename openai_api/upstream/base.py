@@ -8,7 +8,7 @@ from msgspec import Struct
 from credentials.roster import Entry, Roster
 from credentials.selection import KEYS
 from openai_api.translation.cli_prompt import CliPrompt
-from openai_api.translation.conversation import Conversation, Notice, TextsToEmbed, TextToSpeak
+from openai_api.translation.conversation import Conversation, Notice, PicturesToMake, TextsToEmbed, TextToSpeak
 from openai_api.translation.events import Event
 from openai_api.translation.splicing import Body
 from openai_api.upstream.refusals import Refusal
@@ -37,6 +37,10 @@ class Prepared(Struct, frozen=True):
     """An estimate of its input, where tokens are paced or Google may not count them."""
     inputs: int = 0
     """How many vectors it is to be answered with, where it asks for embeddings."""
+    samples: int = 0
+    """How many pictures it is to be answered with, where it asks a model that makes several at once."""
+    drafts: bool = False
+    """Whether pictures are wanted that the model makes on its way."""
     prefix: int | None = None
     """Stands for the beginning of the conversation, where that decides who is asked."""
 
@@ -76,6 +80,10 @@ class Upstream(Protocol):
         """Translate, for `speak`. Raises InvalidRequest."""
         ...
 
+    def prepare_pictures(self, wanted: PicturesToMake, roster: Roster) -> tuple[Prepared, ...]:
+        """Translate, for `draw`: one for each call that it takes. Raises InvalidRequest."""
+        ...
+
     @property
     def ask(self) -> Ask:
         """Asks for the answer."""
@@ -94,4 +102,9 @@ class Upstream(Protocol):
     @property
     def speak(self) -> Ask:
         """Asks for AudioDeltas: a text, read aloud."""
+        ...
+
+    @property
+    def draw(self) -> Ask:
+        """Asks for pictures: as many MediaDeltas as one call makes, or fewer where the upstream withholds some."""
         ...

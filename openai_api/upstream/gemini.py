@@ -6,11 +6,13 @@ from credentials.models import Kind, Use
 from credentials.roster import Entry, ModelCard, Roster
 from openai_api.errors import InvalidRequest
 from openai_api.translation.cli_prompt import CliPrompt, write_prompt
-from openai_api.translation.conversation import Conversation, Notice, TextsToEmbed, TextToSpeak
+from openai_api.translation.conversation import Conversation, Notice, PicturesToMake, TextsToEmbed, TextToSpeak
 from openai_api.translation.events import Event
+from openai_api.translation.gemini import imagen
 from openai_api.translation.gemini.capabilities import capabilities_of
+from openai_api.translation.gemini.drawing import conversation_for
 from openai_api.translation.gemini.embeddings import write_batches
-from openai_api.translation.gemini.estimate import BYTES_A_TOKEN
+from openai_api.translation.gemini.estimate import BYTES_A_TOKEN, estimate_tokens
 from openai_api.translation.gemini.request import write_request
 from openai_api.translation.gemini.speech import write_speech
 from openai_api.upstream.ai_studio import AiStudio
@@ -28,6 +30,10 @@ _NO_EMBEDDINGS = (
 _NO_SPEECH = (
     (_CODE_ASSIST, Notice("", "Code Assist does not speak: speech takes an API key, or a Google account for the Gemini API.")),
     (_CLI, Notice("", "The Gemini CLI does not speak: speech takes an API key, or a Google account for the Gemini API.")),
+)
+_NO_PICTURES = (
+    (_CODE_ASSIST, Notice("", "Code Assist makes no pictures: they take an API key, or a Google account for the Gemini API.")),
+    (_CLI, Notice("", "The Gemini CLI makes no pictures: they take an API key, or a Google account for the Gemini API.")),
 )
 
 
@@ -82,6 +88,37 @@ class Gemini:
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
     ) -> AsyncGenerator[list[Event], None]:
         return self._ai_studio.speak(prepared, entry, new_call_id=new_call_id, seconds=seconds)
+
+    def prepare_pictures(self, wanted: PicturesToMake, roster: Roster) -> tuple[Prepared, ...]:
+        card = roster.models.get(wanted.model)
+        unfit = tuple(notice for kinds, notice in _NO_PICTURES if roster.kinds & kinds)
+        notices: list[Notice] = []
+        if card is not None and imagen.METHOD in card.methods:
+            calls = list(imagen.write_predictions(wanted, notices))
+            told = tuple(notices)
+            return tuple(
+                Prepared(wanted.model, call.body, kinds=_GEMINI_API, unfit=unfit, notices=told, samples=call.samples)
+                for call in calls
+            )
+        _check_draws(wanted.model, card)
+        conversation = conversation_for(wanted, capabilities_of(wanted.model), notices)
+        written = write_request(conversation, output_limit=card.output_limit if card and card.output_limit else None)
+        prepared = Prepared(
+            wanted.model,
+            written.body,
+            kinds=_GEMINI_API,
+            unfit=unfit,
+            notices=(*notices, *written.notices),
+            tokens=estimate_tokens(conversation),
+            drafts=wanted.drafts,
+        )
+        return (prepared,) * wanted.count
+
+    def draw(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        ask = self._ai_studio.predict if prepared.samples else self._ai_studio.ask
+        return ask(prepared, entry, new_call_id=new_call_id, seconds=seconds)
 
     def embed(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
@@ -142,3 +179,12 @@ def _check_speaks(model: str) -> None:
     if "AUDIO" not in capabilities_of(model).outputs:
         message = f"The model '{model}' does not speak. Those that do have 'tts' in their names, in GET /v1/models."
         raise InvalidRequest(message, param="model", code="model_not_supported")
+
+
+def _check_draws(model: str, card: ModelCard | None) -> None:
+    if "IMAGE" not in capabilities_of(model).outputs:
+        message = (
+            f"The model '{model}' makes no pictures. Those that do have 'image' or 'banana' in their names (GET /v1/models)."
+        )
+        raise InvalidRequest(message, param="model", code="model_not_supported")
+    _check_generates(model, card)

@@ -1,5 +1,7 @@
 """The official Node SDK against the real server. What it does is in `node/cases.mjs`; what must come of it, here."""
 
+import base64
+import io
 import json
 import shutil
 import subprocess
@@ -7,8 +9,9 @@ from base64 import b64decode
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from tests.google import speech
+from tests.google import media, speech
 
 DIRECTORY = Path(__file__).parent / "node"
 
@@ -96,6 +99,36 @@ def test_speech(run):
 def test_speech_that_breaks_off_raises(run, google):
     google.script(ends="cut", after=2, chunk_delay=0.5)
     assert run("broken_speech")["kind"] == "TypeError"
+
+
+def measured(picture: str) -> tuple[str, tuple[int, int]]:
+    image = Image.open(io.BytesIO(base64.b64decode(picture)))
+    image.load()
+    return image.format, image.size
+
+
+def test_pictures_are_made_edited_and_varied(run):
+    seen = run("images")
+    assert [measured(one) for one in seen["whole"]] == [("WEBP", (512, 512))] * 2
+    square = ("PNG", (1024, 1024))
+    assert [measured(seen[name]) for name in ("linked", "picture")] == [square] * 2
+    assert (seen["streamed"], seen["edits"]) == (["image_generation.completed"], ["image_edit.completed"])
+    assert [measured(one) for one in seen["edited"] + seen["varied"]] == [square] * 3
+    assert seen["tokens"] == 2 * 1120
+    assert [(error["kind"], error["param"]) for error in seen["refused"]] == [
+        ("BadRequestError", "prompt"),
+        ("BadRequestError", "image"),
+        ("BadRequestError", "model"),
+    ]
+
+
+def test_a_refusal_within_a_stream_of_pictures_raises(run, google):
+    sketch = {"thought": True, "inlineData": {"mimeType": "image/png", "data": media.picture(8, 8)}}
+    ends = [{"content": {"role": "model", "parts": [sketch]}, "index": 0}, {"finishReason": "IMAGE_SAFETY", "index": 0}]
+    google.script(chunks=[{"candidates": [end]} for end in ends])
+    seen = run("broken_images")
+    assert seen["seen"] == ["image_generation.partial_image"]
+    assert seen["error"]["code"] == "content_policy_violation"
 
 
 def test_models_are_listed_and_retrieved(run):

@@ -7,7 +7,7 @@
 - A JSON mime type: an instance of the schema, or `{"echo": TEXT}`; `text/x.enum`: the first word of the enum. With
   `fill in {json}` in the last user text: those fields, and 0 for the other numbers.
 - After function responses: `NAME answered: {json}`, one line each.
-- An image or speech model: a small picture, a tone as long as the text.
+- An image or speech model: a red picture of the size that was asked for, a tone as long as the text.
 - Otherwise `echo: TEXT`, naming inline files as `[image/png]`.
 """
 
@@ -89,7 +89,8 @@ def _speak(answer: Answer, request: dict[str, Any], model: Model, script: Script
     elif calls := list(wishes.calls(request)):
         answer.calls = calls
     elif model.kind == "image":
-        answer.media = [{"mimeType": "image/png", "data": media.picture()}]
+        size = media.pixels(request.get("generationConfig", {}).get("imageConfig", {}))
+        answer.media = [{"mimeType": "image/png", "data": media.picture(*size)}]
     elif model.kind == "speech":
         answer.media = speech.blobs(wishes.last_text(request), model, script, streamed=streamed)
     else:

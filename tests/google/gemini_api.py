@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from tests.google import bearer, delivery, embeddings, faults, generating, keys, models, rules, transcoding
+from tests.google import bearer, delivery, embeddings, faults, generating, keys, models, predict, rules, transcoding
 from tests.google.errors import Refusal
 from tests.google.exchange import Exchange
 from tests.google.faults import Circumstances
@@ -36,7 +36,7 @@ class GeminiAPI(Surface):
         model, method = match[1], match[2]
         if http_method == "GET" and not method:
             return "getModel", model
-        return (method, model) if http_method == "POST" and method in MESSAGES else ("", "")
+        return (method, model) if http_method == "POST" and method in (*MESSAGES, "predict") else ("", "")
 
     def read(self, call: Call) -> Body:
         if call.http_method == "GET":
@@ -44,7 +44,7 @@ class GeminiAPI(Surface):
         if len(call.raw) > MOST_BYTES:
             raise faults.make("html_413", Circumstances())
         call.body = transcoding.read_json(call.raw)
-        return transcoding.read(call.body, MESSAGES[call.method])
+        return predict.read(call.body) if call.method == "predict" else transcoding.read(call.body, MESSAGES[call.method])
 
     def authenticate(self, call: Call) -> None:
         keys.refuse_several(call.headers, call.query)
@@ -76,6 +76,8 @@ class GeminiAPI(Surface):
             return models.MODELS[call.model].as_json()
         if call.method == "countTokens":
             return generating.count(request.get("generateContentRequest", request))
+        if call.method == "predict":
+            return predict.predictions(request)
         if call.method == "embedContent":
             return embeddings.one(request, call.model)
         return embeddings.many(request, call.model)

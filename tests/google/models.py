@@ -6,10 +6,11 @@ from msgspec import Struct
 
 from tests.google.errors import Refusal, refusal
 
-Kind = Literal["text", "image", "speech", "transcription", "embedding", "other"]
+Kind = Literal["text", "image", "speech", "transcription", "embedding", "imagen", "other"]
 
 GENERATE = ("generateContent", "countTokens", "createCachedContent", "batchGenerateContent")
 EMBED = ("embedContent", "countTextTokens", "countTokens", "asyncBatchEmbedContent")
+METHODS_LISTED = {"embedding": EMBED, "imagen": ("predict",)}
 MILLION = 1_048_576
 
 
@@ -51,9 +52,9 @@ class Model(Struct, frozen=True, kw_only=True):
             "description": self.description or f"Simulated {self.id}.",
             "inputTokenLimit": self.input_limit,
             "outputTokenLimit": self.output_limit,
-            "supportedGenerationMethods": list(EMBED if self.kind == "embedding" else GENERATE),
+            "supportedGenerationMethods": list(METHODS_LISTED.get(self.kind, GENERATE)),
         }
-        if self.kind not in ("embedding", "other"):
+        if self.kind not in ("embedding", "imagen", "other"):
             fields |= {"temperature": 1, "topP": 0.95, "topK": 64, "maxTemperature": 2}
         if self.thinks:
             fields["thinking"] = True
@@ -138,8 +139,19 @@ MODELS: dict[str, Model] = {
 
 METHODS_OF_KIND = {
     "embedding": ("embedContent", "batchEmbedContents", "countTokens"),
+    "imagen": ("predict",),
 }
 TEXT_METHODS = ("generateContent", "streamGenerateContent", "countTokens")
+
+
+def deploy(model_id: str) -> None:
+    """Serve a model of Imagen, which Google itself does not any more."""
+    MODELS[model_id] = Model(id=model_id, kind="imagen", input_limit=480, output_limit=8_192)
+
+
+def withdraw_deployed() -> None:
+    for model_id in [model.id for model in MODELS.values() if model.kind == "imagen"]:
+        del MODELS[model_id]
 
 
 def find(model_id: str, method: str) -> Model:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.google import contents, embeddings, generation, models, signatures, speech, thinking, tools
+from tests.google import contents, embeddings, generation, models, predict, signatures, speech, thinking, tools
 from tests.google.errors import invalid
 from tests.google.models import Model
 from tests.google.scripts import GENERATION
@@ -24,6 +24,8 @@ def check(method: str, model_id: str, request: dict[str, Any]) -> None:
     elif method == "embedContent":
         contents.check_parts([request.get("content", {})], "EmbedContentRequest.content")
         embeddings.check(request, model_id)
+    elif method == "predict":
+        predict.check(request, model_id)
     else:
         embeddings.check_batch(request, model_id)
         for number, one in enumerate(request.get("requests", [])):

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 import uvicorn
 
+from tests.google import models, predict
 from tests.google.accounts import DEFAULT_CLIENT, DEFAULT_SECRET, SCOPES, Accounts, OAuthClient, Tokens, User
 from tests.google.app import App
 from tests.google.clock import Clock
@@ -90,6 +91,10 @@ class GoogleSimulator:
     def reset(self) -> None:
         """Forget scripts, calls, quotas, the clock's moves, added keys and accounts."""
         self.state.reset()
+
+    def deploy_imagen(self, model: str = predict.IMAGEN) -> None:
+        """Serve `:predict`, as a private deployment may; until the next reset."""
+        models.deploy(model)
 
     @property
     def scripts(self) -> Scripts:

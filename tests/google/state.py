@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from tests.google import models
 from tests.google.accounts import Accounts, User
 from tests.google.assistance import Assistance
 from tests.google.clock import Clock
@@ -32,6 +33,7 @@ class State:
 
         Connections stay open and counted.
         """
+        models.withdraw_deployed()
         self.keys = dict(self._first_keys)
         self.clock.reset()
         self.oauth.reset()

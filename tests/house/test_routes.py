@@ -15,12 +15,14 @@ from tests.house.waiting import eventually
 
 # A route is public because it stands here, and for no other reason. `*`: every path of the API that is none.
 # Google's redirect is looked at for everybody, and counts only in the session that has asked for it; of the accounts everybody
-# learns only whether there is one.
-PUBLIC = {"", "health", "ready", "admin/login/", "auth/callback", "auth/status"}
+# learns only whether there is one. A stored file is found by its name alone, which nobody can guess.
+PUBLIC = {"", "health", "ready", "admin/login/", "auth/callback", "auth/status", "media/<name>"}
 NOWHERE = "*"
 # How a route is asked that has nothing for GET.
+PICTURES = {"v1/images/generations", "v1/images/edits", "v1/images/variations"}
 METHOD = {"v1/chat/completions": "POST", "v1/chat/completions/input_tokens": "POST", "v1/embeddings": "POST"}
 METHOD |= {"v1/completions": "POST", "v1/moderations": "POST", "v1/audio/speech": "POST"}
+METHOD |= dict.fromkeys(PICTURES, "POST")
 # What any member of the staff may open, whatever their rights.
 OF_ALL_STAFF = re.compile(
     r"admin/((search|logout|password_change|password_change/done|jsi18n)/)?|admin/r/.*|admin/<url>|.*/<object_id>/"
@@ -98,7 +100,7 @@ class House:
         page = "/".join(route.split("/")[1:3])
         row = str(self._rows.get(page, 1))
         examples = {"object_id": row, "id": row, "model": "gemini-3.8-flash", "app_label": "credentials", "url": "no/such/page"}
-        examples |= {"content_type_id": "1"}
+        examples |= {"content_type_id": "1", "name": "no-such-file.png"}
         return "/" + _ARGUMENT.sub(lambda found: examples[found[1]], "v1/no/such/path" if route == NOWHERE else route)
 
     def ask(self, caller: str, route: str, method: str = "") -> httpx.Response:
@@ -130,7 +132,8 @@ def test_the_maps_were_read():
     chat = {"v1/chat/completions", "v1/chat/completions/input_tokens"}
     texts = {"v1/completions", "v1/moderations"}
     sound = {"v1/audio/speech"}
-    assert {*chat, *texts, *sound, "v1/embeddings", "v1/models", "v1/models/<model>", "health", "ready", NOWHERE} == set(API)
+    others = {"v1/embeddings", "v1/models", "v1/models/<model>", "media/<name>", "health", "ready", NOWHERE}
+    assert chat | texts | sound | PICTURES | others == set(API)
     assert {"admin/", "admin/credentials/apikey/paste_keys/", "admin/auth/user/<id>/password/", "admin/<url>"} <= set(SITE)
     assert len(SITE) == len(set(SITE)) > 45
 
@@ -154,7 +157,7 @@ def test_the_api_opens_to_a_token(house):
     answers = {route: house.ask("token", route).status_code for route in API}
     # 400: the request without a body was read.
     opened = {**dict.fromkeys(METHOD, 400), "v1/models": 200, "v1/models/<model>": 200}
-    assert answers == opened | {"health": 200, "ready": 200, NOWHERE: 404}
+    assert answers == opened | {"health": 200, "ready": 200, "media/<name>": 404, NOWHERE: 404}
 
 
 @pytest.mark.parametrize("caller", ["anonymous", "token", "user"])

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from openai_api.translation.events import (
     AudioDelta,
     Citation,
+    DraftDelta,
     Event,
     Finished,
     Judgement,
@@ -149,7 +150,7 @@ class Choice:
             case UsageReport(usage):
                 self.usage = usage
                 return None
-            case TokenCount() | Vectors() | SafetyRating() | Judgement() | AudioDelta():
+            case TokenCount() | Vectors() | SafetyRating() | Judgement() | AudioDelta() | DraftDelta():
                 raise TypeError(f"No part of a completion: {type(event).__name__}")
             case Finished():
                 return self._finish(event)

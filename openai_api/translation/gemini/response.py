@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from openai_api.translation.events import (
+    DraftDelta,
     Event,
     Finished,
     FinishReason,
@@ -21,7 +22,7 @@ from openai_api.translation.events import (
 
 from .citations import Citations
 from .safety import read_ratings
-from .wire import Answer, Candidate, FunctionCall, ModalityTokens, Part, UsageMetadata
+from .wire import Answer, Blob, Candidate, FunctionCall, ModalityTokens, Part, UsageMetadata
 
 _REASONS: dict[str, FinishReason] = {
     "STOP": "stop",
@@ -70,6 +71,7 @@ class Reader:
         single_call: bool = False,
         names: Mapping[str, str] | None = None,
         rated: bool = False,
+        drafts: bool = False,
     ) -> None:
         self.finished = False
         """A finish reason or a block was seen. After it only usage is read."""
@@ -77,6 +79,7 @@ class Reader:
         self._single_call = single_call
         self._names = names or {}
         self._rated = rated
+        self._drafts = drafts
         self._call_ids: set[str] = set()
         self._citations = Citations()
         self._usage = UsageMetadata()
@@ -119,11 +122,17 @@ class Reader:
                 events.append(TextDelta(part.text))
         elif part.function_call:
             self._read_call(part.function_call, part.thought_signature, events)
-        elif part.inline_data and not part.thought:  # A thought's image is a draft of the one to come.
-            events.append(MediaDelta(part.inline_data.mime_type, part.inline_data.data))
+        elif part.inline_data:
+            self._read_media(part.inline_data, part.thought, events)
         elif code := _fenced(part):
             self._citations.add_insertion(code)
             events.append(TextDelta(code))
+
+    def _read_media(self, media: Blob, thought: bool, events: list[Event]) -> None:
+        if not thought:
+            events.append(MediaDelta(media.mime_type, media.data))
+        elif self._drafts:  # A thought's image is a draft of the one to come.
+            events.append(DraftDelta(media.mime_type, media.data))
 
     def _read_call(self, call: FunctionCall, signature: str, events: list[Event]) -> None:
         if self._single_call and self._call_ids:

@@ -1,5 +1,5 @@
 // The official Node SDK as a client: `node cases.mjs CASE BASE_URL TOKEN` prints what it saw as JSON.
-import OpenAI from "openai";
+import OpenAI, { toFile } from "openai";
 import { zodFunction, zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
 
@@ -163,6 +163,42 @@ const cases = {
 
   broken_speech: async () =>
     failure(client.audio.speech.create({ model: "tts-1", voice: "alloy", input: "A beaver.", response_format: "pcm" }).then((answer) => answer.arrayBuffer())),
+  images: async () => {
+    const prompt = "a fox";
+    const drawn = "gemini-3.1-flash-image";
+    const whole = await client.images.generate({ model: drawn, prompt, n: 2, size: "512x512", output_format: "webp" });
+    const linked = await client.images.generate({ model: "dall-e-3", prompt });
+    const file = Buffer.from(await (await fetch(linked.data[0].url)).arrayBuffer());
+    const streamed = [];
+    for await (const event of await client.images.generate({ model: drawn, prompt, stream: true })) streamed.push(event);
+    const image = await toFile(file, "fox.png", { type: "image/png" });
+    const edited = await client.images.edit({ model: drawn, image: [image, image], prompt });
+    const edits = [];
+    for await (const event of await client.images.edit({ model: drawn, image, prompt, stream: true })) edits.push(event);
+    const varied = await client.images.createVariation({ model: drawn, image, n: 2, response_format: "b64_json" });
+    return {
+      whole: whole.data.map((one) => one.b64_json),
+      linked: file.toString("base64"),
+      streamed: streamed.map((event) => event.type),
+      picture: streamed.at(-1).b64_json,
+      edited: edited.data.map((one) => one.b64_json),
+      edits: edits.map((event) => event.type),
+      varied: varied.data.map((one) => one.b64_json),
+      tokens: whole.usage.output_tokens_details.image_tokens,
+      refused: [
+        await failure(client.images.generate({ model: drawn, prompt: "" })),
+        await failure(client.images.edit({ model: drawn, image: await toFile(Buffer.from("no"), "no.png"), prompt })),
+        await failure(client.images.generate({ model, prompt })),
+      ],
+    };
+  },
+
+  broken_images: async () => {
+    const stream = await client.images.generate({ model: "gemini-3-pro-image", prompt: "a fox", stream: true, partial_images: 1 });
+    const seen = [];
+    const error = await failure((async () => { for await (const event of stream) seen.push(event.type); })());
+    return { seen, error };
+  },
 
   errors: async () => {
     const stranger = new OpenAI({ baseURL, apiKey: "sk-nonsense", maxRetries: 0 });
