@@ -57,6 +57,7 @@ class GeminiAPI(Surface):
 
     def check(self, call: Call, request: Body) -> None:
         rules.check(call.method, call.model, request)
+        self.state.files.check_named(request.get("generateContentRequest", request), call.project)
 
     async def serve(self, exchange: Exchange, request: Body, script: Script) -> None:
         call = exchange.call
