@@ -111,7 +111,8 @@ class Utterance(Struct, frozen=True):
     language: str = ""
 
 
-Event = TextDelta | ThoughtDelta | ToolCallDelta | MediaDelta | Citation | TokenCount | Vectors | Utterance | UsageReport | Finished
+Content = TextDelta | ThoughtDelta | ToolCallDelta | MediaDelta | TokenCount | Vectors | Utterance
+Event = Content | Citation | UsageReport | Finished
 
 CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta, TokenCount, Vectors, Utterance)
 """The events that are a real token: after the first of them no other credential may take over a stream."""

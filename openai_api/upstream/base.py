@@ -8,7 +8,7 @@ from msgspec import Struct
 from credentials.roster import Entry, Roster
 from credentials.selection import KEYS
 from openai_api.translation.cli_prompt import CliPrompt
-from openai_api.translation.conversation import Conversation, Notice, TextsToEmbed
+from openai_api.translation.conversation import Conversation, Notice, SpeechToWrite, StoredMedia, TextsToEmbed
 from openai_api.translation.events import Event
 from openai_api.translation.splicing import Body
 from openai_api.upstream.refusals import Refusal
@@ -35,6 +35,8 @@ class Prepared(Struct, frozen=True):
     """An estimate of its input, where tokens are paced or Google may not count them."""
     inputs: int = 0
     """How many vectors it is to be answered with, where it asks for embeddings."""
+    upload: StoredMedia | None = None
+    """A file that must lie with the upstream before `body`, which has a place for its address, can be sent."""
     prefix: int | None = None
     """Stands for the beginning of the conversation, where that decides who is asked."""
 
@@ -67,6 +69,10 @@ class Upstream(Protocol):
         """Translate, for `embed`: one for each batch that the upstream takes at once, in order. Raises InvalidRequest."""
         ...
 
+    def prepare_transcription(self, asked: SpeechToWrite, roster: Roster) -> Prepared:
+        """Translate, for `transcribe`. Raises InvalidRequest."""
+        ...
+
     @property
     def ask(self) -> Ask:
         """Asks for the answer."""
@@ -80,4 +86,9 @@ class Upstream(Protocol):
     @property
     def embed(self) -> Ask:
         """Asks for one Vectors: those of one batch of texts."""
+        ...
+
+    @property
+    def transcribe(self) -> Ask:
+        """Asks for Utterances: what is said in a recording."""
         ...

@@ -6,10 +6,11 @@ from credentials.models import Kind, Use
 from credentials.roster import Entry, ModelCard, Roster
 from openai_api.errors import InvalidRequest
 from openai_api.translation.cli_prompt import CliPrompt, write_prompt
-from openai_api.translation.conversation import Conversation, Notice, TextsToEmbed
+from openai_api.translation.conversation import Conversation, Notice, SpeechToWrite, TextsToEmbed
 from openai_api.translation.events import Event
 from openai_api.translation.gemini.embeddings import write_batches
 from openai_api.translation.gemini.request import write_request
+from openai_api.translation.gemini.transcription import write_transcription
 from openai_api.upstream.ai_studio import AiStudio
 from openai_api.upstream.base import Prepared
 from openai_api.upstream.code_assist import CodeAssist, beyond_code_assist
@@ -22,6 +23,12 @@ _NO_EMBEDDINGS = (
     (_CODE_ASSIST, Notice("", "Code Assist makes no embeddings: they take an API key, or a Google account for the Gemini API.")),
     (_CLI, Notice("", "The Gemini CLI makes no embeddings: they take an API key, or a Google account for the Gemini API.")),
 )
+_NO_HEARING = (
+    (_CODE_ASSIST, Notice("", "Code Assist hears no recordings: they take an API key, or a Google account for the Gemini API.")),
+    (_CLI, Notice("", "The Gemini CLI hears no recordings: they take an API key, or a Google account for the Gemini API.")),
+)
+_TOKENS_A_SECOND = 32
+"""Of sound."""
 
 
 class Gemini:
@@ -57,6 +64,24 @@ class Gemini:
             Prepared(asked.model, batch.body, kinds=_GEMINI_API, unfit=unfit, inputs=batch.size, tokens=batch.tokens)
             for batch in write_batches(asked)
         )
+
+    def prepare_transcription(self, asked: SpeechToWrite, roster: Roster) -> Prepared:
+        _check_generates(asked.model, roster.models.get(asked.model), "write down speech")
+        written = write_transcription(asked)
+        return Prepared(
+            asked.model,
+            written.body,
+            kinds=_GEMINI_API,
+            unfit=tuple(notice for kinds, notice in _NO_HEARING if roster.kinds & kinds),
+            notices=written.notices,
+            upload=written.upload,
+            tokens=round((asked.seconds or 0.0) * _TOKENS_A_SECOND),
+        )
+
+    def transcribe(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        return self._ai_studio.transcribe(prepared, entry, new_call_id=new_call_id, seconds=seconds)
 
     def embed(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
@@ -101,9 +126,9 @@ class Gemini:
 # Asking a model for what it cannot do would be taken for its absence, and rest it for those who ask it for what it can.
 
 
-def _check_generates(model: str, card: ModelCard | None) -> None:
+def _check_generates(model: str, card: ModelCard | None, what: str = "answer chats") -> None:
     if card is not None and card.methods and "generateContent" not in card.methods:
-        raise InvalidRequest(f"The model '{model}' does not answer chats.", param="model", code="model_not_supported")
+        raise InvalidRequest(f"The model '{model}' does not {what}.", param="model", code="model_not_supported")
 
 
 def _check_embeds(model: str, card: ModelCard | None) -> None:

@@ -18,6 +18,7 @@ from openai_api.translation.events import (
     ToolCallDelta,
     Usage,
     UsageReport,
+    Utterance,
     Vectors,
 )
 
@@ -146,7 +147,7 @@ class Choice:
             case UsageReport(usage):
                 self.usage = usage
                 return None
-            case TokenCount() | Vectors():
+            case TokenCount() | Vectors() | Utterance():
                 raise TypeError(f"No part of a completion: {type(event).__name__}")
             case Finished():
                 return self._finish(event)

@@ -42,7 +42,6 @@ class _Translation(Struct):
     prompt: str = ""
     response_format: str = "json"
     temperature: float | None = None
-    user: str = ""
 
 
 class _Transcription(_Translation):

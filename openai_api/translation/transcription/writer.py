@@ -245,8 +245,14 @@ class Writer:
         )
 
 
+def check_whole(events: Iterable[Event]) -> None:
+    """Raises InvalidRequest where the model did not bring its transcript to the end."""
+    for event in events:
+        if isinstance(event, Finished):
+            _check_end(event)
+
+
 def _check_end(end: Finished) -> None:
-    """Raises InvalidRequest where the transcript is not whole."""
     if end.reason == "length":
         message = "The recording is too long for one answer of the model: its transcript was cut off. Send it in pieces."
         raise InvalidRequest(message, param="file", code="audio_too_long")
