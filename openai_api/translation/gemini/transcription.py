@@ -182,13 +182,18 @@ class TranscriptReader(Reader):
         if SILENCE.startswith(self._held.strip()):
             return []
         self._spoke = True
-        return [Utterance(self._held)]
+        return self._released()
 
     def _left(self, end: Finished) -> list[Event]:
-        """A transcription model that says nothing has heard nobody speak."""
-        if self._spoke or end.reason != "stop" or (self._in_words and self._held.strip() != SILENCE):
-            return [Utterance(self._held)] if self._held.strip() and self._held.strip() != SILENCE else []
-        return [Utterance("")]
+        """What the end leaves to be said. A transcription model that says nothing has heard nobody speak."""
+        is_silence = self._held.strip() == SILENCE if self._in_words else not self._spoke
+        if is_silence and end.reason == "stop":
+            return [Utterance("")]
+        return self._released()
+
+    def _released(self) -> list[Event]:
+        held, self._held = self._held, ""
+        return [Utterance(held)] if held.strip() else []
 
 
 def read_utterance(text: str, told: AudioTranscription) -> Utterance | None:
