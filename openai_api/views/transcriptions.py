@@ -24,6 +24,8 @@ class TranscriptionsView(GatewayView):
     async def post(self, request: Request) -> HttpResponseBase:
         asked = transcription.read_request(self.form.fields, self.form.files)
         exchange = self.exchange("transcription", stream=asked.stream)
+        if asked.stream:
+            self.keep_alive()
         await exchange.open(Transcription(asked.wanted), notices=asked.notices)
         if asked.stream:
             return AnswerStream(as_it_comes(transcription.Writer(asked), exchange), exchange)

@@ -278,8 +278,7 @@ def _subtitle(number: int, segment: Segment) -> str:
 
 
 def _cue(segment: Segment) -> str:
-    # The arrow is the format's own sign, and so are these two.
-    text = _in_lines(segment.text).replace("&", "&amp;").replace("<", "&lt;").replace("-->", "->")
+    text = _in_lines(segment.text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return f"{_clock(segment.start, '.')} --> {_clock(segment.end, '.')}\n{text}\n"
 
 
