@@ -365,12 +365,8 @@ def texts(utterance: Utterance) -> list[str]:
 
 
 def test_segments_end_with_sentences():
-    assert texts(spoken('He said "stop!" Then (at last?) it went... on')) == [
-        'He said "stop!"',
-        "Then (at last?)",
-        "it went...",
-        "on",
-    ]
+    said = spoken('He said "stop!" Then (at last?) it went... on')
+    assert texts(said) == ['He said "stop!"', "Then (at last?)", "it went...", "on"]
 
 
 def test_segments_end_at_pauses():
@@ -405,7 +401,7 @@ def test_segments_keep_every_word_and_the_order_of_time(drawn):
     text = " ".join(word.word for word in words)
     segments = list(cut(Utterance(text, tuple(words))))
     assert " ".join(segment.text for segment in segments) == text
-    assert all(one.end <= other.start for one, other in pairwise(segments))
+    assert all(one.end <= other.start + 1e-6 for one, other in pairwise(segments))
     assert all(segment.end - segment.start <= LONGEST_SECONDS + 1e-6 for segment in segments)
     assert all(len(segment.text) <= LONGEST_LETTERS for segment in segments)
 
@@ -449,7 +445,7 @@ def test_the_clock_of_subtitles_goes_on_after_an_hour():
 def test_no_text_can_break_a_subtitle():
     line = Utterance("One\n\nTwo --> <b> & Co", start=0.0, end=1.0)
     assert answer(line, response_format="srt").decode().splitlines()[2:] == ["One", "Two --> <b> & Co"]
-    assert answer(line, response_format="vtt").decode().splitlines()[3:] == ["One", "Two --&gt; &lt;b> &amp; Co"]
+    assert answer(line, response_format="vtt").decode().splitlines()[3:] == ["One", "Two --&gt; &lt;b&gt; &amp; Co"]
 
 
 def test_languages_are_told():
