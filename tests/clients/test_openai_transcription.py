@@ -161,7 +161,7 @@ def test_other_models_are_asked_in_words(transcribe, google):
     [sound, task] = body["contents"][0]["parts"]
     assert sound["inlineData"]["mimeType"] == "audio/wav"
     assert "Biber, Damm" in task["text"]
-    assert body["generationConfig"] == {"temperature": 0.3}
+    assert body["generationConfig"] == {"temperature": 0.3, "thinkingConfig": {"thinkingLevel": "LOW"}}
 
 
 def test_a_model_that_is_asked_in_words_may_hear_nobody(transcribe, google):
@@ -258,7 +258,7 @@ def translate(client):
     return translate
 
 
-@pytest.mark.parametrize("model", ["whisper-1", "gemini-3.5-flash"])
+@pytest.mark.parametrize("model", ["whisper-1", "gemini-3.5-flash", "gemini-2.5-flash"])
 def test_a_translation(translate, google, model):
     google.script(text="The beaver builds.")
     assert translate(model=model, prompt="About beavers and their dams.").text == "The beaver builds."

@@ -12,13 +12,14 @@ import msgspec
 from msgspec import Struct
 
 from openai_api.errors import InvalidRequest
-from openai_api.translation.conversation import Notice, SpeechToWrite, StoredMedia
+from openai_api.translation.conversation import Notice, SpeechToWrite, StoredMedia, Thinking
 from openai_api.translation.events import Event, Finished, SpokenWord, TextDelta, ThoughtDelta, Utterance
 from openai_api.translation.splicing import Body, place, splice
 
 from .capabilities import capabilities_of
 from .media import mime_type, write_media
 from .response import Reader
+from .thinking import write_thinking
 from .wire import AudioTranscription, Part, WordInfo
 
 WRITES_DOWN = "gemini-3.5-transcribe"
@@ -121,10 +122,14 @@ def _write_config(asked: SpeechToWrite, notices: list[Notice]) -> dict[str, Any]
 
 
 def _write_prompt(asked: SpeechToWrite) -> dict[str, Any]:
-    return {
+    body: dict[str, Any] = {
         "systemInstruction": {"parts": [{"text": _ROLE}]},
         "contents": [{"role": "user", "parts": [_audio_part(asked.audio), {"text": _prompt(asked)}]}],
     }
+    # Hearing takes little thought, and thoughts take time. Nobody has asked for them, so nobody need be told.
+    if thinking := write_thinking(Thinking(effort="minimal"), capabilities_of(asked.model), []):
+        body["generationConfig"] = {"thinkingConfig": thinking}
+    return body
 
 
 def _prompt(asked: SpeechToWrite) -> str:

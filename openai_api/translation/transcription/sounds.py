@@ -24,6 +24,8 @@ _BY_EXTENSION = {
 _CONTAINERS = {"video/mp4": "audio/m4a", "video/mov": "audio/m4a", "video/3gpp": "audio/m4a", "video/webm": "audio/webm"}
 _BARE = frozenset({"audio/l16", "audio/alaw", "audio/mulaw"})
 """Samples without a header: nothing in them tells what they are."""
+_L16 = re.compile(r"audio/l16(; ?(rate|channels|codec)=\w+)*")
+"""Its parameters say how to hear it."""
 _FRAMED = frozenset({"audio/mp3", "audio/mpeg", "audio/aac"})
 _FRAME = re.compile(rb"\xff[\xe2-\xff]")
 """How a frame of MP3 or AAC begins. A file may begin with something else."""
@@ -41,7 +43,8 @@ def sound_type(file: StoredFile, *, filename: str, content_type: str) -> str:
         if found.startswith("audio/"):
             return found
     elif (claimed := _claimed(filename, content_type)) and _may_be(claimed, head):
-        return content_type.lower().strip() if claimed == "audio/l16" and content_type.startswith("audio/") else claimed
+        told = content_type.strip().lower()
+        return told if _L16.fullmatch(told) else claimed
     raise InvalidRequest(f"Invalid 'file': it is no sound that can be read. Send {_TAKEN}.", param="file", code="invalid_value")
 
 
