@@ -1,19 +1,23 @@
 from django.urls import path, re_path
 
 from openai_api.views.chat import ChatCompletionsView, InputTokensView
+from openai_api.views.completions import CompletionsView
 from openai_api.views.embeddings import EmbeddingsView
 from openai_api.views.models import ModelsView, ModelView
+from openai_api.views.moderations import ModerationsView
 from openai_api.views.service import HealthView, NotFoundView, ReadyView
 from openai_api.views.transcriptions import TranscriptionsView, TranslationsView
 
 urlpatterns = [
     path("v1/chat/completions", ChatCompletionsView.as_view()),
     path("v1/chat/completions/input_tokens", InputTokensView.as_view()),
+    path("v1/completions", CompletionsView.as_view()),
     path("v1/embeddings", EmbeddingsView.as_view()),
     path("v1/audio/transcriptions", TranscriptionsView.as_view()),
     path("v1/audio/translations", TranslationsView.as_view()),
     path("v1/models", ModelsView.as_view()),
     path("v1/models/<path:model>", ModelView.as_view()),
+    path("v1/moderations", ModerationsView.as_view()),
     path("health", HealthView.as_view()),
     path("ready", ReadyView.as_view()),
     re_path("", NotFoundView.as_view()),

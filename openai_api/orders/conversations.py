@@ -24,9 +24,9 @@ class Completions(Struct, frozen=True):
         return self.conversation.model
 
     async def prepare(self, desk: Desk) -> Ready:
-        conversation = await _completed(self.conversation, desk)
+        conversation = await completed(self.conversation, desk)
         prepared = desk.upstream.prepare(conversation, desk.roster)
-        return Ready(desk.upstream.ask, (_weighed(prepared, conversation, desk),) * self.choices, prepared.notices)
+        return Ready(desk.upstream.ask, (weighed(prepared, conversation, desk),) * self.choices, prepared.notices)
 
 
 class InputTokens(Struct, frozen=True):
@@ -39,12 +39,12 @@ class InputTokens(Struct, frozen=True):
         return self.conversation.model
 
     async def prepare(self, desk: Desk) -> Ready:
-        conversation = await _completed(self.conversation, desk)
+        conversation = await completed(self.conversation, desk)
         prepared = desk.upstream.prepare(conversation, desk.roster, counts=True)
-        return Ready(desk.upstream.count, (_weighed(prepared, conversation, desk),), prepared.notices)
+        return Ready(desk.upstream.count, (weighed(prepared, conversation, desk),), prepared.notices)
 
 
-async def _completed(asked: Conversation, desk: Desk) -> Conversation:
+async def completed(asked: Conversation, desk: Desk) -> Conversation:
     """With everything that the translation needs and the caller did not send along."""
     conversation = replace(asked, model=desk.model)
     if any(True for _ in conversation.remote_media()):
@@ -61,7 +61,7 @@ async def _fetched(conversation: Conversation, desk: Desk) -> Conversation:
         raise too_late(deadline) from None
 
 
-def _weighed(prepared: Prepared, conversation: Conversation, desk: Desk) -> Prepared:
+def weighed(prepared: Prepared, conversation: Conversation, desk: Desk) -> Prepared:
     """With what only some settings ask for: most requests need not pay for it."""
     pool = desk.gateway.pool
     if pool.pacer.counts_tokens:

@@ -88,6 +88,24 @@ class Vectors(Struct, frozen=True, gc=False):
     vectors: "tuple[array[float], ...]"
 
 
+class SafetyRating(Struct, frozen=True, gc=False):
+    """What the upstream's own filter thinks, in its own words; only told where it was asked for. It may come several times."""
+
+    category: str = ""
+    probability: str = ""
+    blocked: bool = False
+
+
+class Judgement(Struct, frozen=True, gc=False):
+    """The answer of an upstream that was asked to judge: how likely each sort of harm is, from 0 to 1.
+
+    `blocked` is the upstream's own word for why its filter let nothing through; empty: it did.
+    """
+
+    scores: dict[str, float]
+    blocked: str = ""
+
+
 class SpokenWord(Struct, frozen=True, gc=False):
     """Times are seconds from the recording's beginning."""
 
@@ -111,8 +129,20 @@ class Utterance(Struct, frozen=True):
     language: str = ""
 
 
-Content = TextDelta | ThoughtDelta | ToolCallDelta | MediaDelta | TokenCount | Vectors | Utterance
-Event = Content | Citation | UsageReport | Finished
+Event = (
+    TextDelta
+    | ThoughtDelta
+    | ToolCallDelta
+    | MediaDelta
+    | Citation
+    | TokenCount
+    | Vectors
+    | SafetyRating
+    | Judgement
+    | Utterance
+    | UsageReport
+    | Finished
+)
 
-CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta, TokenCount, Vectors, Utterance)
+CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta, TokenCount, Vectors, Judgement, Utterance)
 """The events that are a real token: after the first of them no other credential may take over a stream."""

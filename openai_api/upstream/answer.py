@@ -77,7 +77,8 @@ async def stream_answer(
 
     `secret` is what `headers` prove who asks with: Google echoes it in some refusals, whose words go to the caller and the admin.
     """
-    reader = reader or Reader(new_call_id=new_call_id, single_call=prepared.single_call, names=prepared.names)
+    if reader is None:
+        reader = Reader(new_call_id=new_call_id, single_call=prepared.single_call, names=prepared.names, rated=prepared.rated)
     decoder = Decoder()
     try:
         async with client.send("POST", url, headers=headers, body=body, seconds=seconds) as response:

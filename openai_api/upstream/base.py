@@ -31,6 +31,8 @@ class Prepared(Struct, frozen=True):
     names: dict[str, str] = {}
     """Tool names that the upstream would refuse: as sent → as the caller wrote them."""
     single_call: bool = False
+    rated: bool = False
+    """Whether the ratings of Google's filters are wanted among the events."""
     tokens: int = 0
     """An estimate of its input, where tokens are paced or Google may not count them."""
     inputs: int = 0
@@ -61,8 +63,11 @@ class Ask(Protocol):
 
 
 class Upstream(Protocol):
-    def prepare(self, conversation: Conversation, roster: Roster, *, counts: bool = False) -> Prepared:
-        """Translate, for `ask` or (`counts`) for `count`; raises InvalidRequest for what cannot be said to this upstream."""
+    def prepare(self, conversation: Conversation, roster: Roster, *, counts: bool = False, rated: bool = False) -> Prepared:
+        """Translate, for `ask` or (`counts`) for `count`; raises InvalidRequest for what cannot be said to this upstream.
+
+        `rated`: only for credentials that tell why Google's filters block something, and how they rate the rest.
+        """
         ...
 
     def prepare_embeddings(self, asked: TextsToEmbed, roster: Roster) -> tuple[Prepared, ...]:

@@ -37,7 +37,7 @@ class Gemini:
         self._code_assist = code_assist
         self._cli = cli
 
-    def prepare(self, conversation: Conversation, roster: Roster, *, counts: bool = False) -> Prepared:
+    def prepare(self, conversation: Conversation, roster: Roster, *, counts: bool = False, rated: bool = False) -> Prepared:
         card = roster.models.get(conversation.model)
         if not counts:
             _check_generates(conversation.model, card)
@@ -45,6 +45,8 @@ class Gemini:
         kinds, unfit, prompt = self._ways(conversation, roster.kinds)
         if counts and kinds & _CLI:
             kinds, unfit = kinds - _CLI, (*unfit, Notice("", "The Gemini CLI does not count tokens."))
+        if rated and kinds & _CLI:
+            kinds, unfit = kinds - _CLI, (*unfit, Notice("", "The Gemini CLI does not tell why something is blocked."))
         return Prepared(
             model=conversation.model,
             body=written.body,
@@ -55,6 +57,7 @@ class Gemini:
             stops=written.stops,
             names=dict(written.names),
             single_call=not conversation.parallel_tool_calls,
+            rated=rated,
         )
 
     def prepare_embeddings(self, asked: TextsToEmbed, roster: Roster) -> tuple[Prepared, ...]:

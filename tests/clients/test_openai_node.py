@@ -94,6 +94,23 @@ def test_a_translation(run, recording, google):
     assert run("translation", recording) == "The beaver builds."
 
 
+def test_completions_from_before_chats(run):
+    seen = run("completions")
+    texts = ["aecho: a", "aecho: a", "becho: b", "becho: b"]
+    streamed, refused = seen.pop("streamed"), seen.pop("refused")
+    tokens = seen.pop("tokens")
+    assert seen == {"object": "text_completion", "model": "gemini-3.5-flash-lite", "texts": texts}
+    assert streamed == {"texts": texts, "ends": ["stop"] * 4, "usage": [tokens]}
+    assert (refused["kind"], refused["status"], refused["param"]) == ("BadRequestError", 400, "suffix")
+
+
+def test_moderations(run):
+    seen = run("moderations")
+    refused = seen.pop("refused")
+    assert seen == {"model": "gemini-3.5-flash-lite", "flagged": [False, True], "intent": [0, 0.9], "applied": ["text"]}
+    assert (refused["kind"], refused["status"], refused["param"]) == ("BadRequestError", 400, "input[1].image_url.url")
+
+
 def test_models_are_listed_and_retrieved(run):
     seen = run("models")
     assert seen["one"] == "gemini-3.8-flash"

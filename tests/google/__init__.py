@@ -4,8 +4,9 @@ every known rule.
 Each file is one idea and cites the section of the wire reference that it plays: `app` (which service a path belongs to),
 `surface` (the order in which each looks at a call), `gemini_api` and its `files_api`, `code_assist` and `sign_in` (the three);
 `transcoding`, `wire` and `wire_code_assist` (JSON → protobuf), `keys`, `bearer`, `contents`, `tools`, `schemas`, `generation`,
-`thinking`, `signatures`, `files` (rules), `answers` and `responses` (what the model says), `faults`, `faults_code_assist`,
-`faults_oauth` (errors by name), `accounts`, `consent`, `tiers`, `assistance`, `quotas`, `delivery` (how bytes travel).
+`thinking`, `signatures`, `files` (rules), `answers`, `safety`, `transcription` and `responses` (what the model says), `faults`,
+`faults_code_assist`, `faults_oauth` (errors by name), `accounts`, `consent`, `tiers`, `assistance`, `quotas`, `delivery` (how
+bytes travel).
 
 In a test, by the fixture `google` (`tests.google.fixtures`), or by hand:
 
@@ -50,6 +51,7 @@ Scripts say otherwise, for the next call or for those of one key, model and numb
     google.script(calls=[{"name": "f", "args": {"x": 1}}, {"name": "g"}])
     google.script(empty=True)                                             # 200 + STOP + nothing
     google.script(block_reason="PROHIBITED_CONTENT"); google.script(finish_reason="SAFETY", text="")
+    google.script(ratings=[{"category": "HARM_CATEGORY_HARASSMENT", "probability": "HIGH", "blocked": True}])
     google.script(delay=1.0, first_byte_delay=1.0, chunk_delay=0.1)       # seconds
     google.script(ends="reset_before_headers")    # also: close_before_headers, reset, close, cut, stall, malformed
     google.script(ends="stall", after=2)                                  # two chunks, then silence

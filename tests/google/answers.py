@@ -4,7 +4,8 @@
 - `call NAME {json}` in the last user text, any number of times: those function calls, if they are declared and allowed.
 - functionCallingConfig mode ANY: a call of the first allowed function that was not called in this turn, with arguments made
   from its schema.
-- A JSON mime type: an instance of the schema, or `{"echo": TEXT}`; `text/x.enum`: the first word of the enum.
+- A JSON mime type: an instance of the schema, or `{"echo": TEXT}`; `text/x.enum`: the first word of the enum. With
+  `fill in {json}` in the last user text: those fields, and 0 for the other numbers.
 - After function responses: `NAME answered: {json}`, one line each.
 - An image or speech model: a small picture, a short tone. A transcription model: the words that it hears.
 - Otherwise `echo: TEXT`, naming inline files as `[image/png]`.
@@ -16,7 +17,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from tests.google import contents, continuation, grounding, media, thinking, tokens, transcription, wishes
+from tests.google import contents, continuation, grounding, media, safety, thinking, tokens, transcription, wishes
 from tests.google.models import Model
 from tests.google.scripts import Script
 
@@ -44,6 +45,8 @@ class Answer(Struct, kw_only=True):
     tool_tokens: int = 0
     """What was read from tools of the server's own: counted beside the prompt."""
     continuation_token: str = ""
+    ratings: list[dict[str, Any]] = field(default_factory=list)
+    """What the safety filters think of it."""
     prompt: Counter[str] = field(default_factory=Counter)
     cached: int = 0
     """Tokens of the prompt that came from a cache."""
@@ -67,6 +70,7 @@ def compose(request: dict[str, Any], model: Model, script: Script, *, streamed: 
         _search(answer, request)
     answer.finish_reason = script.finish_reason or answer.finish_reason
     answer.finish_message = script.finish_message
+    answer.ratings = safety.of_request(request) if script.ratings is None else script.ratings
     return answer
 
 

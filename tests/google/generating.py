@@ -15,7 +15,7 @@ def responses_to(method: str, request: Body, model: Model, script: Script, words
     if script.chunks is not None:
         return script.chunks
     if script.block_reason:
-        return [responses.blocked(script.block_reason, tokens.count_request(request), model)]
+        return [responses.blocked(script.block_reason, tokens.count_request(request), model, script.ratings)]
     wanted = int(request.get("generationConfig", {}).get("candidateCount", 1))
     streamed = method == "streamGenerateContent"
     composed = [answers.compose(request, model, script, streamed=streamed, words=words) for _ in range(wanted)]

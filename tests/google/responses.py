@@ -47,11 +47,11 @@ def stream(answers: list[Answer], model: Model, script: Script) -> list[Response
     return chunks
 
 
-def blocked(reason: str, prompt: Counter[str], model: Model) -> Response:
+def blocked(reason: str, prompt: Counter[str], model: Model, ratings: Parts | None = None) -> Response:
     """A blocked prompt: 200, no candidates, and only the prompt is counted."""
     total = sum(prompt.values())
     return {
-        "promptFeedback": {"blockReason": reason},
+        "promptFeedback": {"blockReason": reason} | ({"safetyRatings": ratings} if ratings else {}),
         "usageMetadata": {"promptTokenCount": total, "totalTokenCount": total, "promptTokensDetails": tokens.details(prompt)},
         "modelVersion": model.quota_name,
         "responseId": _response_id(),
@@ -71,6 +71,8 @@ def _candidate(answer: Answer, parts: Parts, number: int, *, last: bool = True) 
             candidate["finishMessage"] = answer.finish_message
         if answer.grounding:
             candidate["groundingMetadata"] = answer.grounding
+        if answer.ratings:
+            candidate["safetyRatings"] = answer.ratings
     return {**candidate, "index": number}
 
 

@@ -60,6 +60,8 @@ class Script(Struct, kw_only=True, forbid_unknown_fields=True):
     finish_message: str = ""
     block_reason: str | None = None
     """Blocks the prompt: promptFeedback and no candidate."""
+    ratings: list[dict[str, Any]] | None = None
+    """The safetyRatings of the prompt if it is blocked, else of the answer; None: see `safety`."""
     empty: bool = False
     """200, STOP, and nothing."""
     megabytes: float = 0

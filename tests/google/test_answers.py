@@ -264,3 +264,23 @@ def test_embeddings_are_stable_and_as_long_as_asked(google):
     assert sum(value * value for value in one) == pytest.approx(1)
     short = ask(google, body, "gemini-embedding-001", "embedContent").json()["embedding"]["values"]
     assert sum(value * value for value in short) < 0.9  # what embedding-001 shortens it does not normalise
+
+
+def test_filters_that_look_say_what_they_think(google):
+    settings = [
+        {"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"},
+        {"category": "HARM_CATEGORY_HATE_SPEECH", "threshold": "OFF"},
+    ]
+    ratings = [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "NEGLIGIBLE"}]
+    assert ask(google, saying(safetySettings=settings)).json()["candidates"][0]["safetyRatings"] == ratings
+    assert stream(google, saying(safetySettings=settings))[-1]["candidates"][0]["safetyRatings"] == ratings
+    assert "safetyRatings" not in ask(google, saying()).json()["candidates"][0]
+
+
+def test_fields_of_an_answer_in_json_can_be_wished_for(google):
+    fields = {"a": {"type": "number"}, "b": {"type": "string"}, "d": {"type": "number"}}
+    schema = {"type": "object", "properties": fields, "required": [*fields]}
+    body = saying(
+        'fill in {"a": 0.5, "c": 1}', generationConfig={"responseMimeType": "application/json", "responseJsonSchema": schema}
+    )
+    assert json.loads(said(ask(google, body).json())) == {"a": 0.5, "b": "text", "d": 0}

@@ -175,3 +175,17 @@ def test_the_log_keeps_what_was_sent(google):
 def test_the_answer_to_a_whole_request_says_its_text(google):
     google.script(text="a")
     assert said(ask(google, saying()).json()) == "a"
+
+
+def test_ratings_of_an_answer_or_of_a_blocked_prompt(google):
+    ratings = [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "HIGH", "blocked": True}]
+    google.script(text="", finish_reason="SAFETY", ratings=ratings)
+    google.script(block_reason="SAFETY", ratings=ratings)
+    assert ask(google, saying()).json()["candidates"][0]["safetyRatings"] == ratings
+    assert ask(google, saying()).json()["promptFeedback"] == {"blockReason": "SAFETY", "safetyRatings": ratings}
+
+
+def test_filters_may_keep_what_they_think_to_themselves(google):
+    google.script(ratings=[])
+    settings = [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]
+    assert "safetyRatings" not in ask(google, saying(safetySettings=settings)).json()["candidates"][0]

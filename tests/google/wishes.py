@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.google import contents, instances, signatures
 
+FILL_IN = re.compile(r"\bfill in\s*")
 CALL = re.compile(r"\bcall ([A-Za-z_][\w.:-]*)\s*")
 
 
@@ -77,7 +78,16 @@ def formatted(request: dict[str, Any]) -> str:
         return str(instances.generate(schema))
     if mime_type not in ("application/json", "APPLICATION_JSON"):
         return ""
-    return _json(instances.generate(schema) if schema else {"echo": last_text(request)})
+    return _json(_filled_in(instances.generate(schema), last_text(request)) if schema else {"echo": last_text(request)})
+
+
+def _filled_in(instance: Any, text: str) -> Any:
+    match = FILL_IN.search(text)
+    if not match or not isinstance(instance, dict):
+        return instance
+    fields, _ = json.JSONDecoder().raw_decode(text, match.end())
+    rest = {name: 0 if type(value) in (int, float) else value for name, value in instance.items()}
+    return rest | {name: value for name, value in fields.items() if name in instance}
 
 
 def _json(value: Any) -> str:

@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openai_api.errors import InvalidRequest
-from openai_api.translation import embeddings
+from openai_api.translation import cl100k, embeddings
 from openai_api.translation.conversation import EMBEDDING_TASKS, Notice, TextsToEmbed
-from openai_api.translation.embeddings import cl100k
 from openai_api.translation.events import Finished, Usage, UsageReport, Vectors
 from openai_api.translation.gemini.embeddings import read_vectors, write_batches
 from openai_api.translation.gemini.response import MalformedAnswer

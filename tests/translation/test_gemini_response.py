@@ -11,6 +11,7 @@ from openai_api.translation.events import (
     Citation,
     Finished,
     MediaDelta,
+    SafetyRating,
     TextDelta,
     ThoughtDelta,
     ToolCallDelta,
@@ -425,3 +426,30 @@ def test_a_whole_answer_is_the_collected_stream(said, reason, data):
         pieces += [part | {"text": words[:cut]}, part | {"text": words[cut:]}] if words else [part]
     stream = [answer(piece) for piece in pieces] + [answer(text(""), reason=reason)]
     assert collected(read(*stream)) == collected(read(answer(*said, reason=reason)))
+
+
+# --- Ratings --------------------------------------------------------------------------------------------------------
+
+HATE = {"category": "HARM_CATEGORY_HATE_SPEECH", "probability": "LOW"}
+BLOCKED = {"category": "HARM_CATEGORY_HARASSMENT", "probability": "HIGH", "blocked": True}
+
+
+def test_ratings_of_the_answer_come_before_what_they_rate():
+    ratings = [SafetyRating("HARM_CATEGORY_HATE_SPEECH", "LOW"), SafetyRating("HARM_CATEGORY_HARASSMENT", "HIGH", blocked=True)]
+    payload = answer(text("a"), reason="SAFETY", safetyRatings=[HATE, BLOCKED])
+    assert read(payload, rated=True) == [*ratings, TextDelta("a"), Finished("content_filter", "SAFETY")]
+
+
+def test_ratings_of_a_blocked_prompt():
+    payload = json.dumps({"promptFeedback": {"blockReason": "SAFETY", "safetyRatings": [HATE]}}).encode()
+    rating = SafetyRating("HARM_CATEGORY_HATE_SPEECH", "LOW")
+    assert read(payload, rated=True) == [rating, Finished("content_filter", "SAFETY")]
+
+
+def test_nobody_else_gets_ratings():
+    assert read(answer(text("a"), safetyRatings=[HATE])) == [TextDelta("a")]
+
+
+@pytest.mark.parametrize("ratings", [None, 7, [7], [{"category": 7}], {"a": 1}], ids=str)
+def test_ratings_that_cannot_be_read_leave_the_answer_alone(ratings):
+    assert read(answer(text("a"), safetyRatings=ratings), rated=True) == [TextDelta("a")]

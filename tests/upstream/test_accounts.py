@@ -12,8 +12,9 @@ from credentials.accounts.tokens import Access
 from credentials.health import Outcome
 from credentials.roster import Entry, Roster
 from openai_api.translation import chat
-from openai_api.translation.conversation import TextsToEmbed
-from openai_api.translation.events import Finished, TextDelta, ThoughtDelta, ToolCallDelta, UsageReport
+from openai_api.translation.conversation import Text, TextsToEmbed, Thinking
+from openai_api.translation.events import Finished, Judgement, TextDelta, ThoughtDelta, ToolCallDelta, UsageReport
+from openai_api.translation.moderations import conversation_about, read_judgement
 from openai_api.upstream.access import AccessTokens
 from openai_api.upstream.ai_studio import AiStudio
 from openai_api.upstream.base import UpstreamRefused
@@ -75,6 +76,12 @@ class Account:
         async with aclosing(self.gemini.embed(prepared, self.entry, new_call_id=str, seconds=10)) as answer:
             [[vectors, *_]] = [batch async for batch in answer]
         return vectors.vectors
+
+    async def judge(self, text) -> Judgement | None:
+        conversation = conversation_about([Text(text)], model=FLASH, thinking=Thinking())
+        prepared = self.gemini.prepare(conversation, Roster(entries=(self.entry,)), rated=True)
+        async with aclosing(self.gemini.ask(prepared, self.entry, new_call_id=str, seconds=10)) as answer:
+            return read_judgement([event async for batch in answer for event in batch])
 
     async def refused(self, **how):
         with pytest.raises(UpstreamRefused) as caught:
@@ -242,3 +249,15 @@ async def test_an_access_token_that_lapsed_is_renewed_before_texts_are_embedded(
     google.expire_access(ADA)
     assert len(await ada.embed("a")) == 1
     assert len(ada.logins.given) == 2
+
+
+@EITHER
+async def test_texts_are_judged_by_the_model_and_by_googles_filters(account, google, kind):
+    rating = {"category": "HARM_CATEGORY_HATE_SPEECH", "probability": "MEDIUM"}
+    asked = account(kind)
+    google.script(ratings=[rating])
+    judgement = await asked.judge('fill in {"violence": 0.7}')
+    assert {name: score for name, score in judgement.scores.items() if score} == {"violence": 0.7, "hate": 0.6}
+    google.script(block_reason="SAFETY", ratings=[{**rating, "blocked": True}])
+    judgement = await asked.judge("a")
+    assert (judgement.blocked, judgement.scores["hate"]) == ("SAFETY", 0.95)

@@ -48,6 +48,14 @@ def test_where_there_are_keys_only_nothing_is_prepared_for_others():
     assert (made.kinds, made.prompt) == (frozenset({"api_key", "oauth"}), None)
 
 
+def test_the_cli_does_not_serve_who_wants_to_know_why_something_is_blocked():
+    roster = Roster(entries=tuple(key(number, kind=kind) for number, kind in enumerate(EVERY)))
+    made = Gemini(Way(), Way(), Way()).prepare(asked(), roster, rated=True)
+    assert (made.rated, made.kinds) == (True, frozenset(EVERY) - {"gemini_cli"})
+    assert [notice.field for notice in made.unfit] == [""]
+    assert prepared(*EVERY).rated is False
+
+
 @pytest.mark.parametrize(
     ("more", "field"),
     [({"cached_content": "cachedContents/1"}, "cached_content"), ({"service_tier": "flex"}, "service_tier")],

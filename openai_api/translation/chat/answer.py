@@ -11,7 +11,9 @@ from openai_api.translation.events import (
     Citation,
     Event,
     Finished,
+    Judgement,
     MediaDelta,
+    SafetyRating,
     TextDelta,
     ThoughtDelta,
     TokenCount,
@@ -147,7 +149,7 @@ class Choice:
             case UsageReport(usage):
                 self.usage = usage
                 return None
-            case TokenCount() | Vectors() | Utterance():
+            case TokenCount() | Vectors() | SafetyRating() | Judgement() | Utterance():
                 raise TypeError(f"No part of a completion: {type(event).__name__}")
             case Finished():
                 return self._finish(event)

@@ -28,16 +28,19 @@ _WORDS = {
 }
 
 
-def undecodable(error: DecodeError | UnicodeDecodeError | RecursionError) -> InvalidRequest:
+def undecodable(
+    error: DecodeError | UnicodeDecodeError | RecursionError, *, part_types: Iterable[str] = PART_TYPES
+) -> InvalidRequest:
+    """`part_types`: those that a message's, or an input's, parts may have."""
     if isinstance(error, ValidationError):
-        return mismatch(error)
+        return mismatch(error, part_types=part_types)
     if isinstance(error, RecursionError):
         return InvalidRequest("The request body is nested too deeply.")
     reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
     return InvalidRequest(f"The request body could not be parsed as JSON: {reason}.")
 
 
-def mismatch(error: ValidationError, prefix: str = "") -> InvalidRequest:
+def mismatch(error: ValidationError, prefix: str = "", *, part_types: Iterable[str] = PART_TYPES) -> InvalidRequest:
     """Turn msgspec's ``Expected `str`, got `int` - at `$.a[0].b` `` into OpenAI's words; `prefix` is where `$` stood."""
     what, _, at = str(error).partition(" - at `$")
     path = (prefix + at.rstrip("`")).removeprefix(".")
@@ -46,7 +49,7 @@ def mismatch(error: ValidationError, prefix: str = "") -> InvalidRequest:
     if match := _MISTYPED.fullmatch(what):
         return mistyped(path, *match.groups())
     if match := _UNSUPPORTED.fullmatch(what):
-        return unsupported(match[1].strip("'"), ROLES if path.endswith("role") else PART_TYPES, path)
+        return unsupported(match[1].strip("'"), ROLES if path.endswith("role") else part_types, path)
     return InvalidRequest(f"Invalid value for '{path}': {what}.", param=path, code="invalid_value")
 
 

@@ -43,12 +43,12 @@ def read_sampling(body: wire.Body) -> Sampling:
         # Local servers' clients write 0 or -1 to turn it off.
         top_k=body.top_k if body.top_k and body.top_k > 0 else None,
         max_tokens=body.max_completion_tokens or body.max_tokens,
-        stop=_read_stop(body.stop) if body.stop else (),
+        stop=read_stop(body.stop) if body.stop else (),
         seed=body.seed,
     )
 
 
-def _read_stop(stop: str | list[str]) -> tuple[str, ...]:
+def read_stop(stop: str | list[str]) -> tuple[str, ...]:
     stops = [stop] if isinstance(stop, str) else stop
     if any(len(one) > MAX_STOP for one in stops):
         raise InvalidRequest(f"Invalid 'stop': a sequence is longer than {MAX_STOP} characters.", param="stop")

@@ -70,7 +70,7 @@ class Writer:
         for delta in choice.deltas(events):
             written += (head, _encode(delta), tail)
         if choice.end and not ended:
-            written.append(self.error(_broken(choice.end)) if choice.broken else self._last_chunk(choice, head))
+            written.append(self.error(broken(choice.end)) if choice.broken else self._last_chunk(choice, head))
         return b"".join(written)
 
     def _last_chunk(self, choice: Choice, head: bytes) -> bytes:
@@ -86,7 +86,7 @@ class Writer:
         if self._closed:
             return b""
         if any(choice.end is None for choice in self._choices):
-            return self.error(_broken(None))
+            return self.error(broken(None))
         self._closed = True
         if not self._include_usage:
             return _DONE
@@ -109,11 +109,11 @@ class Writer:
         choice = self._choices[index]
         deltas = choice.deltas(events)
         if choice.end is None or choice.broken:
-            raise _broken(choice.end)
+            raise broken(choice.end)
         return _Choice(index, joined(deltas), choice.finish_reason)
 
 
-def _broken(end: Finished | None) -> UpstreamBroken:
+def broken(end: Finished | None) -> UpstreamBroken:
     if end is None:
         return UpstreamBroken("The upstream's answer broke off.")
     return UpstreamBroken(f"The upstream gave up on its answer: {end.message or end.native or 'no reason given'}.")

@@ -20,6 +20,7 @@ from openai_api.translation.events import (
 )
 
 from .citations import Citations
+from .safety import read_ratings
 from .wire import Answer, Candidate, FunctionCall, ModalityTokens, Part, UsageMetadata
 
 _REASONS: dict[str, FinishReason] = {
@@ -60,16 +61,22 @@ class ErrorEvent(Exception):
 
 
 class Reader:
-    """Reads one answer. `names` gives back the names of functions that the request had to change."""
+    """Reads one answer. `names` gives back the names of functions that the request had to change; `rated`: with SafetyRatings."""
 
     def __init__(
-        self, *, new_call_id: Callable[[], str], single_call: bool = False, names: Mapping[str, str] | None = None
+        self,
+        *,
+        new_call_id: Callable[[], str],
+        single_call: bool = False,
+        names: Mapping[str, str] | None = None,
+        rated: bool = False,
     ) -> None:
         self.finished = False
         """A finish reason or a block was seen. After it only usage is read."""
         self._new_call_id = new_call_id
         self._single_call = single_call
         self._names = names or {}
+        self._rated = rated
         self._call_ids: set[str] = set()
         self._citations = Citations()
         self._usage = UsageMetadata()
@@ -81,7 +88,7 @@ class Reader:
             if answer.error is not None:
                 raise ErrorEvent(_status(answer.error), payload)
             self._read_answer(answer, events)
-        return events
+        return read_ratings(payload) + events if self._rated else events
 
     def _read_answer(self, answer: Answer, events: list[Event]) -> None:
         candidate = next((candidate for candidate in answer.candidates if candidate.index == 0), None)

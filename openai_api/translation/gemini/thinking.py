@@ -32,6 +32,15 @@ def write_thinking(thinking: Thinking, can: Capabilities, notices: list[Notice])
     return config
 
 
+def least_thinking(can: Capabilities) -> Thinking:
+    """As little as the model can do with, where nobody has asked for any: it is sent as it stands."""
+    if can.levels:
+        return Thinking(level=can.levels[0])
+    if can.budgets:
+        return Thinking(budget=0 if can.can_stop_thinking else can.budgets[0])
+    return Thinking()
+
+
 def _refuse(thinking: Thinking, notices: list[Notice]) -> None:
     reason = "this model's thinking cannot be set"
     if thinking.effort not in (None, "none"):

@@ -138,6 +138,39 @@ const cases = {
     return (await client.audio.translations.create({ file, model: "whisper-1" })).text;
   },
 
+  completions: async () => {
+    const asked = { model: "gpt-3.5-turbo-instruct", prompt: ["a", "b"], n: 2, echo: true, max_tokens: 50 };
+    const whole = await client.completions.create(asked);
+    const streamed = { texts: ["", "", "", ""], ends: [], usage: [] };
+    for await (const chunk of await client.completions.create({ ...asked, stream: true, stream_options: { include_usage: true } })) {
+      if (chunk.usage) streamed.usage.push(chunk.usage.prompt_tokens);
+      for (const choice of chunk.choices) {
+        streamed.texts[choice.index] += choice.text;
+        if (choice.finish_reason) streamed.ends.push(choice.finish_reason);
+      }
+    }
+    return {
+      object: whole.object,
+      model: whole.model,
+      texts: whole.choices.map((choice) => choice.text),
+      tokens: whole.usage.prompt_tokens,
+      streamed,
+      refused: await failure(client.completions.create({ ...asked, suffix: "z" })),
+    };
+  },
+
+  moderations: async () => {
+    const judged = await client.moderations.create({ input: ["fill in {}", 'fill in {"self_harm_intent": 0.9}'] });
+    const parts = [{ type: "text", text: "fill in {}" }, { type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } }];
+    return {
+      model: judged.model,
+      flagged: judged.results.map((result) => result.flagged),
+      intent: judged.results.map((result) => result.category_scores["self-harm/intent"]),
+      applied: judged.results[0].category_applied_input_types["self-harm/intent"],
+      refused: await failure(client.moderations.create({ model: "omni-moderation-latest", input: parts })),
+    };
+  },
+
   errors: async () => {
     const stranger = new OpenAI({ baseURL, apiKey: "sk-nonsense", maxRetries: 0 });
     return [
