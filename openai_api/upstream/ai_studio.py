@@ -66,6 +66,9 @@ class AiStudio:
     ) -> AsyncGenerator[list[Event], None]:
         return self._sent(partial(self._transcriber.ask, prepared, new_call_id=new_call_id), entry, seconds)
 
+    async def close(self) -> None:
+        await self._transcriber.close()
+
     def _sent(
         self, send: Callable[..., AsyncGenerator[list[Event], None]], entry: Entry, seconds: float
     ) -> AsyncGenerator[list[Event], None]:

@@ -15,7 +15,7 @@ from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.upstream.google_files import GoogleFile, GoogleFiles
 from openai_api.upstream.http import HttpClient
 
-SECONDS_TO_DELETE = 30.0
+SECONDS_TO_DELETE, SECONDS_AT_THE_END = 30.0, 5.0
 
 log = structlog.get_logger("castor.transcription")
 
@@ -53,6 +53,11 @@ class Transcriber:
             async with aclosing(answer):
                 async for events in answer:
                     yield events
+
+    async def close(self) -> None:
+        """Nothing that was heard is left with Google, if it can be had in a few seconds."""
+        if self._deletions:
+            await asyncio.wait(self._deletions, timeout=SECONDS_AT_THE_END)
 
     @asynccontextmanager
     async def _placed(
