@@ -61,12 +61,15 @@ class Exchange:
             status=CLIENT_GONE,
         )
 
-    async def open(self, order: Order, *, notices: Sequence[Notice] = ()) -> None:
-        """Ask the pool. Raises GatewayError where nobody answers, after which the exchange is settled."""
+    async def open(self, order: Order, *, notices: Sequence[Notice] = (), instead: str = "") -> None:
+        """Ask the pool. Raises GatewayError where nobody answers, after which the exchange is settled.
+
+        `instead` is the model that serves where the one that was asked for cannot.
+        """
         self._entry.model_asked = order.model[:LONGEST_MODEL]
         self._gateway.usage.begin(self._entry)
         try:
-            await self._ask(order, tuple(notices))
+            await self._ask(order, tuple(notices), instead)
         except BaseException as error:  # Also if the client went away: the record must say so.
             await self._end_with(error)
             raise
@@ -117,11 +120,11 @@ class Exchange:
             self.failed(error)
         await self.settle()
 
-    async def _ask(self, order: Order, notices: tuple[Notice, ...]) -> None:
+    async def _ask(self, order: Order, notices: tuple[Notice, ...], instead: str) -> None:
         if len(order.model) > LONGEST_MODEL:
             raise ModelNotFound(f"No model has a name of more than {LONGEST_MODEL} characters.", param="model")
         roster = self._gateway.pool.roster
-        model = roster.resolve(order.model)
+        model = instead or roster.resolve(order.model)
         if not self._token.may_use(order.model, model):
             raise ModelNotAllowed(f"This token may not use the model '{order.model}'. GET /v1/models lists those that it may.")
         upstream = self._gateway.registry.upstream_for(model, roster)

@@ -83,9 +83,10 @@ class Gateway:
         )
         self.permits: Permits | None = None
         self.access = AccessTokens()
+        self._ai_studio = AiStudio(self.client, settings.GOOGLE_GEMINI_BASE_URL, self.access)
         self.registry = Registry(
             Gemini(
-                AiStudio(self.client, settings.GOOGLE_GEMINI_BASE_URL, self.access),
+                self._ai_studio,
                 CodeAssist(self.client, settings.CODE_ASSIST_ENDPOINT, self.access),
                 GeminiCli(
                     path=settings.GEMINI_CLI_PATH,
@@ -130,6 +131,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.permits is not None:
             await self.permits.close()
+        await self._ai_studio.close()
         await self.client.close()
         await self.access.close()
         await self.fetcher.close()

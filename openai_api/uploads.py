@@ -16,7 +16,8 @@ from openai_api.errors import InvalidRequest, StorageFull
 MOST_FILES = 32
 MOST_TEXT = 1024 * 1024
 """Bytes of all fields that are no files, together."""
-MOST_FIELDS = 200
+MOST_FIELDS = 2000
+"""One list may have a thousand entries, each of which is a field."""
 
 
 class Upload:

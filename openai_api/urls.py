@@ -9,6 +9,7 @@ from openai_api.views.media import MediaView
 from openai_api.views.models import ModelsView, ModelView
 from openai_api.views.moderations import ModerationsView
 from openai_api.views.service import HealthView, NotFoundView, ReadyView
+from openai_api.views.transcriptions import TranscriptionsView, TranslationsView
 
 urlpatterns = [
     path("v1/chat/completions", ChatCompletionsView.as_view()),
@@ -19,6 +20,8 @@ urlpatterns = [
     path("v1/images/generations", GenerationsView.as_view()),
     path("v1/images/edits", EditsView.as_view()),
     path("v1/images/variations", VariationsView.as_view()),
+    path("v1/audio/transcriptions", TranscriptionsView.as_view()),
+    path("v1/audio/translations", TranslationsView.as_view()),
     path("v1/models", ModelsView.as_view()),
     path("v1/models/<path:model>", ModelView.as_view()),
     path("v1/moderations", ModerationsView.as_view()),

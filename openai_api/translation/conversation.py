@@ -255,6 +255,26 @@ class PicturesToMake(Struct, frozen=True):
     """The pictures that the model makes on its way to the one to come are wanted too."""
 
 
+class SpeechToWrite(Struct, frozen=True):
+    """A recording whose speech is to become text.
+
+    `seconds` is its length, where its file tells. `vocabulary` are words that may come up in it, `hint` whatever else the
+    caller says about it. `times` asks when each word is spoken, `speakers` by whom. `into` is the language in which the text
+    is to be (`English`); empty: as it is spoken.
+    """
+
+    model: str
+    audio: StoredMedia
+    seconds: float | None = None
+    languages: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+    hint: str = ""
+    times: bool = False
+    speakers: bool = False
+    into: str = ""
+    temperature: float | None = None
+
+
 class Notice(Struct, frozen=True):
     """One thing that the caller asked for and does not get as asked: dropped, or changed.
 

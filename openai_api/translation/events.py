@@ -119,6 +119,29 @@ class AudioDelta(Struct, frozen=True, gc=False):
     pcm: bytes
 
 
+class SpokenWord(Struct, frozen=True, gc=False):
+    """Times are seconds from the recording's beginning."""
+
+    word: str
+    start: float
+    end: float
+
+
+class Utterance(Struct, frozen=True):
+    """Speech that was written down: a stretch of one speaker's, or a piece of it as it comes.
+
+    What is not known is empty, or None. `text` may be empty: nobody spoke. `language` is a BCP-47 code, `speaker` the
+    upstream's own label.
+    """
+
+    text: str
+    words: tuple[SpokenWord, ...] = ()
+    start: float | None = None
+    end: float | None = None
+    speaker: str = ""
+    language: str = ""
+
+
 Event = (
     TextDelta
     | ThoughtDelta
@@ -131,9 +154,21 @@ Event = (
     | SafetyRating
     | Judgement
     | AudioDelta
+    | Utterance
     | UsageReport
     | Finished
 )
 
-CONTENT = (TextDelta, ThoughtDelta, ToolCallDelta, MediaDelta, DraftDelta, TokenCount, Vectors, Judgement, AudioDelta)
+CONTENT = (
+    TextDelta,
+    ThoughtDelta,
+    ToolCallDelta,
+    MediaDelta,
+    DraftDelta,
+    AudioDelta,
+    Utterance,
+    TokenCount,
+    Vectors,
+    Judgement,
+)
 """The events that are a real token: after the first of them no other credential may take over a stream."""

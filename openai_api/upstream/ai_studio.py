@@ -15,6 +15,7 @@ from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.upstream.http import HttpClient
 from openai_api.upstream.refusals import Refusal
 from openai_api.upstream.sound import as_sound
+from openai_api.upstream.transcription import Transcriber
 
 _MOST_BYTES_OF_VECTORS = 64 * 1024 * 1024
 """A hundred vectors of 3072 numbers, each on a line of its own, are a sixth of it."""
@@ -27,6 +28,7 @@ class AiStudio:
         self._client = client
         self._models = f"{base_url}/v1beta/models/"
         self._access = access
+        self._transcriber = Transcriber(client, base_url)
 
     def ask(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
@@ -80,6 +82,14 @@ class AiStudio:
             most_bytes=_MOST_BYTES_OF_PICTURES,
         )
         return self._sent(send, entry, seconds)
+
+    def transcribe(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        return self._sent(partial(self._transcriber.ask, prepared, new_call_id=new_call_id), entry, seconds)
+
+    async def close(self) -> None:
+        await self._transcriber.close()
 
     def _sent(
         self, send: Callable[..., AsyncGenerator[list[Event], None]], entry: Entry, seconds: float

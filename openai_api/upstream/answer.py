@@ -69,18 +69,22 @@ async def stream_answer(
     new_call_id: Callable[[], str],
     seconds: float,
     unwrap: Callable[[bytes], bytes] | None = None,
+    reader: Reader | None = None,
 ) -> AsyncGenerator[list[Event], None]:
     """Send `body` and read the answer; `unwrap` takes each event's payload out of an envelope. Raises UpstreamRefused.
 
+    `reader`: another one than that of conversations.
+
     `secret` is what `headers` prove who asks with: Google echoes it in some refusals, whose words go to the caller and the admin.
     """
-    reader = Reader(
-        new_call_id=new_call_id,
-        single_call=prepared.single_call,
-        names=prepared.names,
-        rated=prepared.rated,
-        drafts=prepared.drafts,
-    )
+    if reader is None:
+        reader = Reader(
+            new_call_id=new_call_id,
+            single_call=prepared.single_call,
+            names=prepared.names,
+            rated=prepared.rated,
+            drafts=prepared.drafts,
+        )
     decoder = Decoder()
     try:
         async with client.send("POST", url, headers=headers, body=body, seconds=seconds) as response:

@@ -8,7 +8,15 @@ from msgspec import Struct
 from credentials.roster import Entry, Roster
 from credentials.selection import KEYS
 from openai_api.translation.cli_prompt import CliPrompt
-from openai_api.translation.conversation import Conversation, Notice, PicturesToMake, TextsToEmbed, TextToSpeak
+from openai_api.translation.conversation import (
+    Conversation,
+    Notice,
+    PicturesToMake,
+    SpeechToWrite,
+    StoredMedia,
+    TextsToEmbed,
+    TextToSpeak,
+)
 from openai_api.translation.events import Event
 from openai_api.translation.splicing import Body
 from openai_api.upstream.refusals import Refusal
@@ -41,6 +49,8 @@ class Prepared(Struct, frozen=True):
     """How many pictures it is to be answered with, where it asks a model that makes several at once."""
     drafts: bool = False
     """Whether pictures are wanted that the model makes on its way."""
+    upload: StoredMedia | None = None
+    """A file that must lie with the upstream before `body`, which has a place for its address, can be sent."""
     prefix: int | None = None
     """Stands for the beginning of the conversation, where that decides who is asked."""
 
@@ -84,6 +94,10 @@ class Upstream(Protocol):
         """Translate, for `draw`: one for each call that it takes. Raises InvalidRequest."""
         ...
 
+    def prepare_transcription(self, asked: SpeechToWrite, roster: Roster) -> Prepared:
+        """Translate, for `transcribe`. Raises InvalidRequest."""
+        ...
+
     @property
     def ask(self) -> Ask:
         """Asks for the answer."""
@@ -107,4 +121,9 @@ class Upstream(Protocol):
     @property
     def draw(self) -> Ask:
         """Asks for pictures: as many MediaDeltas as one call makes, or fewer where the upstream withholds some."""
+        ...
+
+    @property
+    def transcribe(self) -> Ask:
+        """Asks for Utterances: what is said in a recording."""
         ...

@@ -6,7 +6,14 @@ from credentials.models import Kind, Use
 from credentials.roster import Entry, ModelCard, Roster
 from openai_api.errors import InvalidRequest
 from openai_api.translation.cli_prompt import CliPrompt, write_prompt
-from openai_api.translation.conversation import Conversation, Notice, PicturesToMake, TextsToEmbed, TextToSpeak
+from openai_api.translation.conversation import (
+    Conversation,
+    Notice,
+    PicturesToMake,
+    SpeechToWrite,
+    TextsToEmbed,
+    TextToSpeak,
+)
 from openai_api.translation.events import Event
 from openai_api.translation.gemini import imagen
 from openai_api.translation.gemini.capabilities import capabilities_of
@@ -15,6 +22,7 @@ from openai_api.translation.gemini.embeddings import write_batches
 from openai_api.translation.gemini.estimate import BYTES_A_TOKEN, estimate_tokens
 from openai_api.translation.gemini.request import write_request
 from openai_api.translation.gemini.speech import write_speech
+from openai_api.translation.gemini.transcription import write_transcription
 from openai_api.upstream.ai_studio import AiStudio
 from openai_api.upstream.base import Prepared
 from openai_api.upstream.code_assist import CodeAssist, beyond_code_assist
@@ -35,6 +43,12 @@ _NO_PICTURES = (
     (_CODE_ASSIST, Notice("", "Code Assist makes no pictures: they take an API key, or a Google account for the Gemini API.")),
     (_CLI, Notice("", "The Gemini CLI makes no pictures: they take an API key, or a Google account for the Gemini API.")),
 )
+_NO_HEARING = (
+    (_CODE_ASSIST, Notice("", "Code Assist hears no recordings: they take an API key, or a Google account for the Gemini API.")),
+    (_CLI, Notice("", "The Gemini CLI hears no recordings: they take an API key, or a Google account for the Gemini API.")),
+)
+_TOKENS_A_SECOND = 32
+"""Of sound."""
 
 
 class Gemini:
@@ -120,6 +134,24 @@ class Gemini:
         ask = self._ai_studio.predict if prepared.samples else self._ai_studio.ask
         return ask(prepared, entry, new_call_id=new_call_id, seconds=seconds)
 
+    def prepare_transcription(self, asked: SpeechToWrite, roster: Roster) -> Prepared:
+        _check_generates(asked.model, roster.models.get(asked.model), "write down speech")
+        written = write_transcription(asked)
+        return Prepared(
+            asked.model,
+            written.body,
+            kinds=_GEMINI_API,
+            unfit=tuple(notice for kinds, notice in _NO_HEARING if roster.kinds & kinds),
+            notices=written.notices,
+            upload=written.upload,
+            tokens=round((asked.seconds or 0.0) * _TOKENS_A_SECOND),
+        )
+
+    def transcribe(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        return self._ai_studio.transcribe(prepared, entry, new_call_id=new_call_id, seconds=seconds)
+
     def embed(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
     ) -> AsyncGenerator[list[Event], None]:
@@ -163,9 +195,9 @@ class Gemini:
 # Asking a model for what it cannot do would be taken for its absence, and rest it for those who ask it for what it can.
 
 
-def _check_generates(model: str, card: ModelCard | None) -> None:
+def _check_generates(model: str, card: ModelCard | None, what: str = "answer chats") -> None:
     if card is not None and card.methods and "generateContent" not in card.methods:
-        raise InvalidRequest(f"The model '{model}' does not answer chats.", param="model", code="model_not_supported")
+        raise InvalidRequest(f"The model '{model}' does not {what}.", param="model", code="model_not_supported")
 
 
 def _check_embeds(model: str, card: ModelCard | None) -> None:

@@ -82,7 +82,7 @@ def numbered(count: int, *, as_files: bool) -> tuple[str, bytes]:
     ("sent", "said"),
     [
         (numbered(uploads.MOST_FILES + 1, as_files=True), "more than 32 files"),
-        (numbered(uploads.MOST_FIELDS + 1, as_files=False), "more than 200 fields"),
+        (numbered(uploads.MOST_FIELDS + 1, as_files=False), "more than 2000 fields"),
         (encoded({"prompt": "x" * (uploads.MOST_TEXT + 1)}, {"file": ("a", b"x")}), "more than 1048576 bytes"),
         (("multipart/form-data", b"x"), "names no boundary"),
         (("multipart/form-data; boundary=abc", b"this is no form"), "no well-formed"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.api import recordings
 from tests.google import media, speech
 
 DIRECTORY = Path(__file__).parent / "node"
@@ -23,8 +24,8 @@ def run(castor):
     if not (DIRECTORY / "node_modules" / "openai").is_dir():
         pytest.skip("missing program: npm (it installs the Node SDK into tests/clients/node)")
 
-    def run(case: str):
-        command = ["node", "cases.mjs", case, castor.base_url, castor.token]
+    def run(case: str, *more: str):
+        command = ["node", "cases.mjs", case, castor.base_url, castor.token, *more]
         result = subprocess.run(command, cwd=DIRECTORY, capture_output=True, text=True, timeout=60, check=False)
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
@@ -70,6 +71,32 @@ def test_embeddings_which_the_sdk_asks_for_in_base64(run):
     refused = seen.pop("refused")
     assert seen == {"model": "gemini-embedding-2", "lengths": [128, 128], "isSame": True, "tokens": 2}
     assert (refused["kind"], refused["status"], refused["param"]) == ("BadRequestError", 400, "dimensions")
+
+
+@pytest.fixture
+def recording(tmp_path):
+    path = tmp_path / "speech.wav"
+    path.write_bytes(recordings.wav(7))
+    return str(path)
+
+
+def test_transcriptions_in_every_format(run, recording):
+    seen = run("transcriptions", recording)
+    assert seen["json"]["text"] == seen["verbose_json"]["text"] == seen["diarized_json"]["text"] == recordings.SAID
+    assert seen["text"] == f"{recordings.SAID}\n"
+    assert seen["srt"].splitlines()[:3] == ["1", "00:00:00,000 --> 00:00:02,400", "The beaver builds a dam."]
+    assert seen["vtt"].splitlines()[:4] == ["WEBVTT", "", "00:00:00.000 --> 00:00:02.400", "The beaver builds a dam."]
+    assert [segment["end"] for segment in seen["verbose_json"]["segments"]] == [2.4, 4.9, 6.9]
+    assert [segment["speaker"] for segment in seen["diarized_json"]["segments"]] == ["A", "B", "A"]
+    assert seen["words"]["words"][1] == {"word": "beaver", "start": 0.5, "end": 0.9}
+    *deltas, done = seen["stream"]
+    assert "".join(delta["delta"] for delta in deltas) == done["text"] == recordings.SAID
+    assert (seen["refused"]["kind"], seen["refused"]["param"]) == ("BadRequestError", "response_format")
+
+
+def test_a_translation(run, recording, google):
+    google.script(text="The beaver builds.")
+    assert run("translation", recording) == "The beaver builds."
 
 
 def test_completions_from_before_chats(run):

@@ -2,10 +2,11 @@
 every known rule.
 
 Each file is one idea and cites the section of the wire reference that it plays: `app` (which service a path belongs to),
-`surface` (the order in which each looks at a call), `gemini_api`, `code_assist` and `sign_in` (the three); `transcoding`, `wire`
-and `wire_code_assist` (JSON → protobuf), `keys`, `bearer`, `contents`, `tools`, `schemas`, `generation`, `thinking`,
-`signatures` (rules), `answers`, `safety` and `responses` (what the model says), `faults`, `faults_code_assist`, `faults_oauth`
-(errors by name), `accounts`, `consent`, `tiers`, `assistance`, `quotas`, `delivery` (how bytes travel).
+`surface` (the order in which each looks at a call), `gemini_api` and its `files_api`, `code_assist` and `sign_in` (the three);
+`transcoding`, `wire` and `wire_code_assist` (JSON → protobuf), `keys`, `bearer`, `contents`, `tools`, `schemas`, `generation`,
+`thinking`, `signatures`, `files` (rules), `answers`, `safety`, `transcription` and `responses` (what the model says), `faults`,
+`faults_code_assist`, `faults_oauth` (errors by name), `accounts`, `consent`, `tiers`, `assistance`, `quotas`, `delivery` (how
+bytes travel).
 
 In a test, by the fixture `google` (`tests.google.fixtures`), or by hand:
 
@@ -14,6 +15,7 @@ In a test, by the fixture `google` (`tests.google.fixtures`), or by hand:
         google.keys["my-key"] = "project-1"          # test-key-1 … test-key-50 exist, each of a project of its own
         google.quotas.set(project="project-1", model="gemini-3.8-flash", rpm=5, rpd=20)
         google.clock.advance(60)                     # the minute is over
+        google.files.polls = 2; google.files.fails = True    # of the files uploaded from now on; all of it: `files.Files`
         google.log[-1].body, google.log.generation(), google.connections
         google.wait_until(lambda log: log[-1].client_closed)     # in async code: await google.until(…)
 

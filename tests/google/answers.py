@@ -7,16 +7,18 @@
 - A JSON mime type: an instance of the schema, or `{"echo": TEXT}`; `text/x.enum`: the first word of the enum. With
   `fill in {json}` in the last user text: those fields, and 0 for the other numbers.
 - After function responses: `NAME answered: {json}`, one line each.
-- An image or speech model: a red picture of the size that was asked for, a tone as long as the text.
+- An image or speech model: a red picture of the size that was asked for, a tone as long as the text. A transcription model: the
+  words that it hears.
 - Otherwise `echo: TEXT`, naming inline files as `[image/png]`.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct, field
 
-from tests.google import contents, continuation, grounding, media, safety, speech, thinking, tokens, wishes
+from tests.google import contents, continuation, grounding, media, safety, speech, thinking, tokens, transcription, wishes
 from tests.google.models import Model
 from tests.google.scripts import Script
 
@@ -33,6 +35,8 @@ class Answer(Struct, kw_only=True):
     text: str = ""
     calls: list[dict[str, Any]] = field(default_factory=list)
     media: list[dict[str, Any]] = field(default_factory=list)
+    turns: list[dict[str, Any]] = field(default_factory=list)
+    """The parts of a transcript that tells times or speakers."""
     finish_reason: str = "STOP"
     finish_message: str = ""
     thought_tokens: int = 0
@@ -49,15 +53,18 @@ class Answer(Struct, kw_only=True):
     """Tokens of the prompt that came from a cache."""
 
 
-def compose(request: dict[str, Any], model: Model, script: Script, *, streamed: bool) -> Answer:
-    """The model's answer to a request that has passed every rule."""
+def compose(request: dict[str, Any], model: Model, script: Script, *, streamed: bool, words: Sequence[str] = ()) -> Answer:
+    """The model's answer to a request that has passed every rule; `words` are those that a transcription model hears."""
     config = request.get("generationConfig", {})
     answer = Answer(prompt=tokens.count_request(request))
     if request.get("cachedContent"):
         answer.cached = CACHED_TOKENS
         answer.prompt["TEXT"] += CACHED_TOKENS
     _think(answer, request, model, script)
-    _speak(answer, request, model, script, streamed=streamed)
+    if model.kind == "transcription":
+        _write_down(answer, config.get("audioTranscriptionConfig", {}), list(words))
+    else:
+        _speak(answer, request, model, script, streamed=streamed)
     _respect_limits(answer, config)
     _interrupt(answer, request, script.hop_tokens or continuation.hop(model, streamed=streamed), model)
     if any("googleSearch" in tool for tool in request.get("tools", ())) and answer.text:
@@ -95,6 +102,13 @@ def _speak(answer: Answer, request: dict[str, Any], model: Model, script: Script
         answer.media = speech.blobs(wishes.last_text(request), model, script, streamed=streamed)
     else:
         answer.text = wishes.formatted(request) or wishes.quoted_responses(request) or f"echo: {wishes.last_text(request)}"
+
+
+def _write_down(answer: Answer, config: dict[str, Any], words: list[str]) -> None:
+    if config.get("wordTimestamp") or config.get("diarization"):
+        answer.turns = transcription.turns(words, config)
+    else:
+        answer.text = " ".join(words)
 
 
 def _respect_limits(answer: Answer, config: dict[str, Any]) -> None:

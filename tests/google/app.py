@@ -7,6 +7,7 @@ from tests.google import keys
 from tests.google.code_assist import CodeAssist
 from tests.google.control import Control
 from tests.google.exchange import ClientGone, Exchange
+from tests.google.files_api import FilesAPI, is_of_files
 from tests.google.gemini_api import GeminiAPI
 from tests.google.sign_in import PATHS, SignIn
 from tests.google.state import State
@@ -19,6 +20,7 @@ class App:
         self.open_exchanges: set[Exchange] = set()
         self._control = Control(state)
         self._gemini = GeminiAPI(state)
+        self._files = FilesAPI(state)
         self._code_assist = CodeAssist(state)
         self._sign_in = SignIn(state)
 
@@ -45,6 +47,8 @@ class App:
     def _surface(self, path: str) -> Surface:
         if path.startswith("/v1internal"):
             return self._code_assist
+        if is_of_files(path):
+            return self._files
         return self._sign_in if path in PATHS else self._gemini
 
     def _open(self, surface: Surface, scope: dict[str, Any], receive: Any, send: Any) -> Exchange:

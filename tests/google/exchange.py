@@ -5,6 +5,7 @@ import contextlib
 import socket
 import struct
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -60,16 +61,18 @@ class Exchange:
 
     async def read(self) -> bytes:
         """The request's whole body; from then on the caller's hanging up is noticed."""
-        pieces = []
+        return b"".join([piece async for piece in self.pieces()])
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The same as it comes."""
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
-            pieces.append(message.get("body", b""))
+            yield message.get("body", b"")
             if not message.get("more_body"):
                 break
         self._watcher = asyncio.create_task(self._watch())
-        return b"".join(pieces)
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from msgspec import Struct
 
-from tests.google import bearer, keys, models
+from tests.google import bearer, files, keys, models
 from tests.google.errors import HELP, QUOTA_FAILURE, RETRY_INFO, SERVICE, Refusal, error_info, localized, refusal
 
 QUOTA_DOCS = {"description": "Learn more about Gemini API quotas", "url": "https://ai.google.dev/gemini-api/docs/rate-limits"}
@@ -265,7 +265,7 @@ def model_closed_to_new_users(c: Circumstances) -> Refusal:
 
 @_fault
 def file_denied(c: Circumstances) -> Refusal:
-    return refusal(403, "You do not have permission to access the File abc123 or it may not exist.")
+    return files.denied("abc123")
 
 
 # --- The request --------------------------------------------------------------------------------------------------

@@ -3,7 +3,19 @@
 import re
 from typing import Any
 
-from tests.google import bearer, delivery, embeddings, faults, generating, keys, models, predict, rules, transcoding
+from tests.google import (
+    bearer,
+    delivery,
+    embeddings,
+    faults,
+    generating,
+    keys,
+    models,
+    predict,
+    rules,
+    transcoding,
+    transcription,
+)
 from tests.google.errors import Refusal
 from tests.google.exchange import Exchange
 from tests.google.faults import Circumstances
@@ -57,6 +69,9 @@ class GeminiAPI(Surface):
 
     def check(self, call: Call, request: Body) -> None:
         rules.check(call.method, call.model, request)
+        self.state.files.check_named(request.get("generateContentRequest", request), call.project)
+        if call.method in GENERATION and models.MODELS[call.model].kind == "transcription":
+            transcription.check(request, self.state.files)
 
     async def serve(self, exchange: Exchange, request: Body, script: Script) -> None:
         call = exchange.call
@@ -67,7 +82,13 @@ class GeminiAPI(Surface):
         if refused := self.state.quotas.take(call.project, model.quota_name, call.key):
             raise refused
         fault = self.fault(call, script) if script.error else None
-        await delivery.send_answer(exchange, generating.responses_to(call.method, request, model, script), script, fault)
+        words = self._heard(request, script) if model.kind == "transcription" else []
+        await delivery.send_answer(exchange, generating.responses_to(call.method, request, model, script, words), script, fault)
+
+    def _heard(self, request: Body, script: Script) -> list[str]:
+        if script.text is not None:
+            return script.text.split()
+        return [word for found in transcription.sounds(request, self.state.files) for word in transcription.heard(*found)]
 
     def _other(self, call: Call, request: Body) -> Body:
         if call.method == "listModels":

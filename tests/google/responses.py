@@ -84,7 +84,7 @@ def _parts(answer: Answer, model: Model) -> Parts:
     if answer.text and not answer.calls and model.checks_signatures:
         parts[-1]["thoughtSignature"] = signatures.for_text(model, nonce)
     parts += [call_part(call, model, number, nonce) for number, call in enumerate(answer.calls)]
-    return parts + [{"inlineData": blob} for blob in answer.media]
+    return parts + answer.turns + [{"inlineData": blob} for blob in answer.media]
 
 
 def _steps(answer: Answer, model: Model, script: Script) -> list[Parts]:
@@ -95,6 +95,7 @@ def _steps(answer: Answer, model: Model, script: Script) -> list[Parts]:
     steps += [[{"text": piece}] for piece in _pieces(answer.text, script)]
     calls = [call_part(call, model, number, nonce) for number, call in enumerate(answer.calls)]
     steps += [[call] for call in calls] if model.generation != "2.5" else [calls] * bool(calls)
+    steps += [[turn] for turn in answer.turns]
     steps += [[{"inlineData": blob}] for blob in answer.media]
     if answer.text and not answer.calls and model.checks_signatures:
         # The signature of a plain text comes at its end, with no text of its own (section 1.13).

@@ -19,6 +19,7 @@ from tests.google.app import App
 from tests.google.clock import Clock
 from tests.google.control import read_script
 from tests.google.exchange import NumberedProtocol
+from tests.google.files import Files
 from tests.google.log import Log
 from tests.google.quotas import Quotas
 from tests.google.scripts import Script, Scripts
@@ -89,7 +90,7 @@ class GoogleSimulator:
             self.scripts.remove(script)
 
     def reset(self) -> None:
-        """Forget scripts, calls, quotas, the clock's moves, added keys and accounts."""
+        """Forget scripts, calls, quotas, files, the clock's moves, added keys and accounts."""
         self.state.reset()
 
     def deploy_imagen(self, model: str = predict.IMAGEN) -> None:
@@ -113,6 +114,11 @@ class GoogleSimulator:
     @property
     def quotas(self) -> Quotas:
         return self.state.quotas
+
+    @property
+    def files(self) -> Files:
+        """Uploaded files of all projects; how long the next ones are in processing, and whether that fails."""
+        return self.state.files
 
     # --- Accounts ---------------------------------------------------------------------------------------------
 

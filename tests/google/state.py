@@ -7,6 +7,7 @@ from tests.google.accounts import Accounts, User
 from tests.google.assistance import Assistance
 from tests.google.clock import Clock
 from tests.google.exchange import Connections
+from tests.google.files import Files
 from tests.google.keys import DEFAULT_KEYS
 from tests.google.log import Log
 from tests.google.quotas import Quotas
@@ -24,12 +25,13 @@ class State:
         self.oauth = Accounts(self.clock, users)
         self.code_assist = Assistance(self.clock)
         self.quotas = Quotas(self.clock)
+        self.files = Files(self.clock)
         self.scripts = Scripts()
         self.log = Log()
         self.connections = Connections()
 
     def reset(self) -> None:
-        """Forget scripts, calls, quotas, the clock's moves, and the keys and accounts that were added since.
+        """Forget scripts, calls, quotas, files, the clock's moves, and the keys and accounts that were added since.
 
         Connections stay open and counted.
         """
@@ -39,5 +41,6 @@ class State:
         self.oauth.reset()
         self.code_assist.reset()
         self.quotas.reset()
+        self.files.reset()
         self.scripts.clear()
         self.log.clear()

@@ -34,6 +34,10 @@ class Surface:
         """Google's method and the model of a path; both empty where there is nothing."""
         raise NotImplementedError
 
+    async def take_in(self, exchange: Exchange) -> bytes:
+        """The request's body, as the log keeps it."""
+        return await exchange.read()
+
     def read(self, call: Call) -> Body:
         """The request in its canonical form; a malformed one is refused."""
         raise NotImplementedError
@@ -54,7 +58,7 @@ class Surface:
 
     async def answer(self, exchange: Exchange) -> None:
         call = exchange.call
-        call.raw = await exchange.read()
+        call.raw = await self.take_in(exchange)
         script = Script()
         try:
             if not call.method:

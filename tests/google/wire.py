@@ -7,7 +7,7 @@ package's descriptors, so that one parser knows everything and still refuses wha
 
 from functools import cache
 
-from google.ai.generativelanguage_v1beta.types import generative_service, model
+from google.ai.generativelanguage_v1beta.types import file_service, generative_service, model
 from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.descriptor import Descriptor, FileDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto
@@ -145,7 +145,7 @@ def judge(body: dict, name: str) -> Message:
 def _pool() -> descriptor_pool.DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
     added: set[str] = set()
-    for root in (generative_service.GenerateContentRequest, model.Model):
+    for root in (generative_service.GenerateContentRequest, model.Model, file_service.CreateFileRequest):
         _add(pool, root.pb().DESCRIPTOR.file, added)
     _add_code_assist(pool, sorted(added))
     return pool

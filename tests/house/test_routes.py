@@ -21,8 +21,9 @@ NOWHERE = "*"
 # How a route is asked that has nothing for GET.
 PICTURES = {"v1/images/generations", "v1/images/edits", "v1/images/variations"}
 METHOD = {"v1/chat/completions": "POST", "v1/chat/completions/input_tokens": "POST", "v1/embeddings": "POST"}
-METHOD |= {"v1/completions": "POST", "v1/moderations": "POST", "v1/audio/speech": "POST"}
 METHOD |= dict.fromkeys(PICTURES, "POST")
+METHOD |= {"v1/audio/speech": "POST", "v1/audio/transcriptions": "POST", "v1/audio/translations": "POST"}
+METHOD |= {"v1/completions": "POST", "v1/moderations": "POST"}
 # What any member of the staff may open, whatever their rights.
 OF_ALL_STAFF = re.compile(
     r"admin/((search|logout|password_change|password_change/done|jsi18n)/)?|admin/r/.*|admin/<url>|.*/<object_id>/"
@@ -130,10 +131,10 @@ def verdict(answer: httpx.Response) -> str:
 
 def test_the_maps_were_read():
     chat = {"v1/chat/completions", "v1/chat/completions/input_tokens"}
+    audio = {"v1/audio/speech", "v1/audio/transcriptions", "v1/audio/translations"}
     texts = {"v1/completions", "v1/moderations"}
-    sound = {"v1/audio/speech"}
     others = {"v1/embeddings", "v1/models", "v1/models/<model>", "media/<name>", "health", "ready", NOWHERE}
-    assert chat | texts | sound | PICTURES | others == set(API)
+    assert chat | audio | texts | PICTURES | others == set(API)
     assert {"admin/", "admin/credentials/apikey/paste_keys/", "admin/auth/user/<id>/password/", "admin/<url>"} <= set(SITE)
     assert len(SITE) == len(set(SITE)) > 45
 

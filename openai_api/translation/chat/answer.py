@@ -8,21 +8,15 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from openai_api.translation.events import (
-    AudioDelta,
     Citation,
-    DraftDelta,
     Event,
     Finished,
-    Judgement,
     MediaDelta,
-    SafetyRating,
     TextDelta,
     ThoughtDelta,
-    TokenCount,
     ToolCallDelta,
     Usage,
     UsageReport,
-    Vectors,
 )
 
 from .history import CUSTOM_INPUT
@@ -150,10 +144,10 @@ class Choice:
             case UsageReport(usage):
                 self.usage = usage
                 return None
-            case TokenCount() | Vectors() | SafetyRating() | Judgement() | AudioDelta() | DraftDelta():
-                raise TypeError(f"No part of a completion: {type(event).__name__}")
             case Finished():
                 return self._finish(event)
+            case _:
+                raise TypeError(f"No part of a completion: {type(event).__name__}")
 
     def _text(self, text: str) -> Delta | None:
         if not text:

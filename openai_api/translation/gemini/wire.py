@@ -33,6 +33,23 @@ class CodeExecutionResult(_Wire, frozen=True):
     output: str = ""
 
 
+class WordInfo(_Wire, frozen=True):
+    """Offsets are durations: `0.100s`."""
+
+    word: str = ""
+    start_offset: str = ""
+    end_offset: str = ""
+
+
+class AudioTranscription(_Wire, frozen=True):
+    text: str = ""
+    words: tuple[WordInfo, ...] = ()
+    start_offset: str = ""
+    end_offset: str = ""
+    speaker_label: str = ""
+    language_code: str = ""
+
+
 class Part(_Wire, frozen=True):
     text: str = ""
     thought: bool = False
@@ -41,6 +58,7 @@ class Part(_Wire, frozen=True):
     inline_data: Blob | None = None
     executable_code: ExecutableCode | None = None
     code_execution_result: CodeExecutionResult | None = None
+    audio_transcription: AudioTranscription | None = None
 
 
 class Content(_Wire, frozen=True):

@@ -1,9 +1,11 @@
 // The official Node SDK as a client: `node cases.mjs CASE BASE_URL TOKEN` prints what it saw as JSON.
+// The official Node SDK as a client: `node cases.mjs CASE BASE_URL TOKEN [FILE]` prints what it saw as JSON.
+import { readFileSync } from "node:fs";
 import OpenAI, { toFile } from "openai";
 import { zodFunction, zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
 
-const [, , name, baseURL, apiKey] = process.argv;
+const [, , name, baseURL, apiKey, path] = process.argv;
 const client = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
 const model = "gemini-3.8-flash";
 const user = (content) => [{ role: "user", content }];
@@ -116,6 +118,25 @@ const cases = {
       tokens: packed.usage.total_tokens,
       refused: await failure(client.embeddings.create({ ...asked, dimensions: 5 })),
     };
+  },
+
+  transcriptions: async () => {
+    const asked = async () => ({ file: await toFile(readFileSync(path), "speech.wav"), model: "whisper-1" });
+    const seen = {};
+    for (const response_format of ["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]) {
+      seen[response_format] = await client.audio.transcriptions.create({ ...(await asked()), response_format });
+    }
+    const timestamp_granularities = ["word"];
+    seen.words = await client.audio.transcriptions.create({ ...(await asked()), response_format: "verbose_json", timestamp_granularities });
+    seen.stream = [];
+    for await (const event of await client.audio.transcriptions.create({ ...(await asked()), stream: true })) seen.stream.push(event);
+    seen.refused = await failure(client.audio.transcriptions.create({ ...(await asked()), response_format: "docx" }));
+    return seen;
+  },
+
+  translation: async () => {
+    const file = await toFile(readFileSync(path), "speech.wav");
+    return (await client.audio.translations.create({ file, model: "whisper-1" })).text;
   },
 
   completions: async () => {
