@@ -18,7 +18,7 @@ from credentials.health import (
     RestRules,
 )
 from credentials.learning import NOTHING, AlertChange, Change, Evidence, Learned, LearnedLimit, Unknown
-from credentials.lines import BUSY, TRIED, Block, Line
+from credentials.lines import BUSY, TRIED, Block, Judge, Line
 from credentials.pacing import Pacer
 from credentials.rests import FOREVER, Lease, Place, Rest, Rests, places_of
 from credentials.roster import Entry, Roster
@@ -55,6 +55,7 @@ class Pool:
         self.learned = Learned()
         self.in_flight: dict[int, int] = {}
         self._lines: dict[tuple[str, frozenset[str]], Line] = {}
+        self._lines_of_groups: dict[tuple[str, frozenset[str], str], Line] = {}
         self._due: dict[tuple[str, frozenset[str]], dict[int, float]] = {}
 
     # --- What the database says ---------------------------------------------------------------------------------
@@ -124,17 +125,22 @@ class Pool:
         tried: frozenset[int] = frozenset(),
         tokens: int = 0,
         prefix: int | None = None,
+        group: str = "",
+        lasting: bool = False,
     ) -> Lease | None:
         """The next credential in turn that is free for the model; None when there is none now.
 
         After a failure (`tried`) those come first that have answered lately. `prefix` stands for the beginning of the
-        conversation, `tokens` for its estimated length; both matter only where they are asked for by settings.
+        conversation, `tokens` for its estimated length; both matter only where they are asked for by settings. `group` is the
+        one quota group that can serve it, where not all can. What is `lasting` binds later calls for other models to whoever
+        is chosen now: those come first that have the fewest models at rest.
         """
-        line = self._line(model, kinds)
+        line = self._line(model, kinds, group)
 
-        def judge(entry: Entry) -> Block | None:
+        def judge_each(entry: Entry) -> Block | None:
             return TRIED if entry.id in tried else self.block(entry, model, at, tokens)
 
+        judge = self._with_fewest_rests(line, model, judge_each, at) if lasting and self.rests.by_place else judge_each
         entry = line.pick_among(self.guard.lately(model), at, judge) if tried else None
         if entry is None and prefix is not None and self.homes is not None:
             entry = self.homes.choose(line, model, prefix, at, judge)
@@ -216,31 +222,40 @@ class Pool:
     # --- Questions ----------------------------------------------------------------------------------------------
 
     def is_busy(
-        self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int] = frozenset(), tokens: int = 0
+        self,
+        model: str,
+        *,
+        at: float,
+        kinds: frozenset[str],
+        tried: frozenset[int] = frozenset(),
+        tokens: int = 0,
+        group: str = "",
     ) -> bool:
         """Whether a credential may serve as soon as a call ends, so that it pays to wait for a turn.
 
         Either it has MAX_CONCURRENT calls in flight, or one call is finding out whether its rest is really over.
         """
-        line = self._line(model, kinds)
+        line = self._line(model, kinds, group)
 
         def judge(entry: Entry) -> Block | None:
             return TRIED if entry.id in tried else self.block(entry, model, at, tokens)
 
         return line.has_busy(judge) or line.has_busy_last_resort(judge)
 
-    def may_serve(self, model: str, *, kinds: frozenset[str]) -> bool:
+    def may_serve(self, model: str, *, kinds: frozenset[str], group: str = "") -> bool:
         """Whether anybody could be asked for the model now, soon, or as a last resort."""
-        return self._line(model, kinds).may_serve()
+        return self._line(model, kinds, group).may_serve()
 
-    def next_return(self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int], tokens: int = 0) -> float:
+    def next_return(
+        self, model: str, *, at: float, kinds: frozenset[str], tried: frozenset[int], tokens: int = 0, group: str = ""
+    ) -> float:
         """When the next of the credentials not yet tried comes back from a rest; FOREVER: none will."""
-        moment = self._line(model, kinds).earliest(lambda entry: self.block(entry, model, at, tokens), without=tried)
+        moment = self._line(model, kinds, group).earliest(lambda entry: self.block(entry, model, at, tokens), without=tried)
         return FOREVER if moment is None else moment
 
-    def free_at(self, model: str, *, at: float, kinds: frozenset[str], tokens: int = 0) -> float | None:
+    def free_at(self, model: str, *, at: float, kinds: frozenset[str], tokens: int = 0, group: str = "") -> float | None:
         """The earliest moment at which some credential can serve the model; None: none will by itself."""
-        line = self._line(model, kinds)
+        line = self._line(model, kinds, group)
 
         def judge(entry: Entry) -> Block | None:
             return self.block(entry, model, at, tokens)
@@ -252,20 +267,20 @@ class Pool:
         moment = line.earliest(judge)
         return None if moment is None or moment == FOREVER else max(moment, at)
 
-    def serves(self, model: str, *, kinds: frozenset[str]) -> bool:
+    def serves(self, model: str, *, kinds: frozenset[str], group: str = "") -> bool:
         """Whether there is any credential for the model, resting or not."""
-        return len(self._line(model, kinds)) > 0
+        return len(self._line(model, kinds, group)) > 0
 
-    def absent(self, model: str, *, kinds: frozenset[str]) -> bool:
+    def absent(self, model: str, *, kinds: frozenset[str], group: str = "") -> bool:
         """Whether every credential has said that it does not serve the model."""
-        line = self._line(model, kinds)
+        line = self._line(model, kinds, group)
         return len(line) > 0 and all(
             any(rest.reason is Reason.MODEL_ABSENT for rest in self.rests.of(entry, model)) for entry in line
         )
 
-    def rests_for(self, model: str, *, kinds: frozenset[str]) -> Iterator[Rest]:
+    def rests_for(self, model: str, *, kinds: frozenset[str], group: str = "") -> Iterator[Rest]:
         """What keeps the model's credentials from serving it; a sample where there are very many."""
-        return (rest for entry in islice(self._line(model, kinds), MOST_NAMED) for rest in self.rests.of(entry, model))
+        return (rest for entry in islice(self._line(model, kinds, group), MOST_NAMED) for rest in self.rests.of(entry, model))
 
     def line(self, model: str, *, kinds: frozenset[str] | None = None) -> Line:
         """Those that can serve the model, in order; of all kinds if none are named."""
@@ -277,10 +292,13 @@ class Pool:
         turns = {key: line.due for key, line in self._lines.items()}
         self._due = self._due | turns if len(self._due) + len(turns) <= _MOST_LINES else turns
         self._lines.clear()
+        self._lines_of_groups.clear()
         self.roster = roster
         self.pacer.install(roster.limits)
 
-    def _line(self, model: str, kinds: frozenset[str]) -> Line:
+    def _line(self, model: str, kinds: frozenset[str], group: str = "") -> Line:
+        if group:
+            return self._line_of_group(model, kinds, group)
         line = self._lines.get((model, kinds))
         if line is None:
             if len(self._lines) >= min(_MOST_LINES, _MOST_TURNS // (len(self.roster.entries) + 1) + 1):
@@ -290,8 +308,31 @@ class Pool:
             line = self._lines[model, kinds] = Line(self.selection.tiers(able, model), self.selection.strategy, due=due)
         return line
 
+    def _line_of_group(self, model: str, kinds: frozenset[str], group: str) -> Line:
+        key = model, kinds, group
+        line = self._lines_of_groups.get(key)
+        if line is None:
+            if len(self._lines_of_groups) >= _MOST_LINES:
+                self._lines_of_groups.clear()
+            able = [entry for entry in self.roster.able(model) if entry.kind in kinds and entry.group == group]
+            tiers = self.selection.tiers(able, model)
+            line = self._lines_of_groups[key] = Line(tiers, self.selection.strategy, due={})
+        return line
+
     def _load(self, entry: Entry) -> int:
         return self.in_flight.get(entry.id, 0)
+
+    def _with_fewest_rests(self, line: Line, model: str, judge: Judge, at: float) -> Judge:
+        """`judge`, which lets only those of the free be asked that have the fewest other models at rest."""
+        resting = self.rests.models_at_rest(at, besides=model)
+        free = {
+            entry.id: resting[entry.name] + (resting[entry.group] if entry.group != entry.name else 0)
+            for entry in line
+            if judge(entry) is None
+        }
+        fewest = min(free.values(), default=0)
+        others = frozenset(credential_id for credential_id, number in free.items() if number > fewest)
+        return (lambda entry: TRIED if entry.id in others else judge(entry)) if others else judge
 
     def _resting(self, entry: Entry, model: str, at: float) -> Block | None:
         firm, soft, probing, elsewhere = 0.0, 0.0, False, False
@@ -420,8 +461,8 @@ class Pool:
 
     def _wake(self, place: Place) -> None:
         who, model = place
-        for (of_model, _), line in self._lines.items():
-            if not model or model == of_model:
+        for key, line in chain(self._lines.items(), self._lines_of_groups.items()):
+            if not model or model == key[0]:
                 line.wake(who)
 
 

@@ -1,7 +1,7 @@
 """What is wrong, and where: the pool's memory of rests, looked up by credential, Google project and model."""
 
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
@@ -99,6 +99,10 @@ class Rests:
         for place in places_of(entry, model):
             if (rest := self.by_place.get(place)) is not None:
                 yield rest
+
+    def models_at_rest(self, at: float, *, besides: str) -> Counter[str]:
+        """How many other models rest, of each credential or project."""
+        return Counter(who for (who, model), rest in self.by_place.items() if model not in ("", besides) and rest.is_in_force(at))
 
     def struck_by(self, reason: Reason, model: str, *, since: float, at: float, besides: Place) -> int:
         """How many other places rest for this reason that have begun to lately."""

@@ -1,12 +1,17 @@
-"""What was asked, who answered, and what it took."""
+"""What was asked, who answered, and what it took; and the files that were uploaded."""
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Q
+from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html
+from django.utils.timezone import localtime, now
+from kombu.exceptions import OperationalError
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from openai_api.models import UsageRecord
+from credentials.admin.shown import ReadOnlyAdmin, how_many, link_to
+from credentials.status import describe_span
+from openai_api.models import UploadedFile, UsageRecord
 
 
 class ResultFilter(admin.SimpleListFilter):
@@ -71,3 +76,56 @@ class UsageRecordAdmin(ModelAdmin):
     def times(self, record: UsageRecord) -> str:
         first = "-" if record.first_token_ms is None else f"{record.first_token_ms:,.0f}"
         return f"{first} / {record.total_ms:,.0f}"
+
+
+@admin.register(UploadedFile)
+class UploadedFileAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "owner", "filename", "mime_type", "size", "state_chip", "kept_by", "time_left")
+    list_filter = ("status", "purpose", "owner")
+    list_select_related = ("owner", "credential")
+    search_fields = ("id", "filename", "google_name", "project")
+    ordering = ("-created_at",)
+    fields = (
+        *("id", "owner", "filename", "mime_type", "size", "purpose", "state_chip", "detail"),
+        *("credential", "project", "google_name", "uri", "created_at", "expires_at"),
+    )
+    actions = ("delete_files",)
+
+    def has_delete_permission(self, request, obj=None):
+        return False  # That would leave the file at Google: there is an action for it.
+
+    def has_wipe_permission(self, request):
+        return request.user.has_perm("openai_api.delete_uploadedfile")
+
+    @admin.action(description="Delete, also at Google", permissions=["wipe"])
+    def delete_files(self, request, queryset):
+        from openai_api.tasks import delete_files_soon  # Only now: the web process needs neither httpx nor Celery to start.
+
+        ids = list(queryset.values_list("pk", flat=True))
+        try:
+            delete_files_soon(ids)
+        except (OperationalError, OSError):
+            self.message_user(request, "The task queue cannot be reached. Try again in a moment.", messages.ERROR)
+            return
+        self.message_user(request, f"{how_many(len(ids), 'file')} being deleted, here and at Google.")
+
+    @display(description="size", ordering="bytes")
+    def size(self, file: UploadedFile) -> str:
+        return filesizeformat(file.bytes)
+
+    @display(
+        description="state",
+        ordering="status",
+        label={"Ready": "success", "Being processed": "warning", "Unusable": "danger", "Expired": None},
+    )
+    def state_chip(self, file: UploadedFile) -> str:
+        return "Expired" if file.expires_at <= now() else file.get_status_display()
+
+    @display(description="kept by", ordering="project", empty_value="-")
+    def kept_by(self, file: UploadedFile) -> str:
+        return file.project or link_to(file.credential)
+
+    @display(description="expires in", ordering="expires_at")
+    def time_left(self, file: UploadedFile) -> str:
+        left = file.expires_at - now()
+        return describe_span(left) if left.total_seconds() > 0 else f"{localtime(file.expires_at):%Y-%m-%d %H:%M}"

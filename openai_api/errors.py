@@ -7,6 +7,7 @@ GatewayError
 ├── ModelNotAllowed           403  this token may not use this model
 ├── ModelNotFound             404  no upstream serves this model
 ├── PathNotFound              404
+├── FileNotFound              404  no such file among those of this owner
 ├── MethodNotAllowed          405
 ├── BodyTooLarge              413
 ├── UpstreamRefusal           4xx  the upstream refused this very request; another credential would not help
@@ -73,6 +74,12 @@ class PathNotFound(GatewayError):
     status = 404
     kind = "invalid_request_error"
     default_code = "unknown_url"
+
+
+class FileNotFound(GatewayError):
+    status = 404
+    kind = "invalid_request_error"
+    default_code = "file_not_found"
 
 
 class MethodNotAllowed(GatewayError):

@@ -14,7 +14,7 @@ from typing import Self
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from credentials.roster import TokenEntry
+from credentials.roster import Roster, TokenEntry
 from openai_api.errors import GatewayError, ModelNotAllowed, ModelNotFound, StrictRefusal
 from openai_api.gateway import Gateway
 from openai_api.ids import new_call_id, new_uid
@@ -22,6 +22,7 @@ from openai_api.orders.base import Desk, Order
 from openai_api.relay import Relay
 from openai_api.translation.conversation import Notice
 from openai_api.translation.events import Event, ToolCallDelta
+from openai_api.upstream.base import FILES, Upstream
 from openai_api.usage import CLIENT_GONE, Entry
 
 LONGEST_HEADER = 2_000
@@ -66,7 +67,7 @@ class Exchange:
 
         `instead` is the model that serves where the one that was asked for cannot.
         """
-        self._entry.model_asked = order.model[:LONGEST_MODEL]
+        self._entry.model_asked = order.model[:LONGEST_MODEL] or FILES
         self._gateway.usage.begin(self._entry)
         try:
             await self._ask(order, tuple(notices), instead)
@@ -124,10 +125,7 @@ class Exchange:
         if len(order.model) > LONGEST_MODEL:
             raise ModelNotFound(f"No model has a name of more than {LONGEST_MODEL} characters.", param="model")
         roster = self._gateway.pool.roster
-        model = instead or roster.resolve(order.model)
-        if not self._token.may_use(order.model, model):
-            raise ModelNotAllowed(f"This token may not use the model '{order.model}'. GET /v1/models lists those that it may.")
-        upstream = self._gateway.registry.upstream_for(model, roster)
+        model, upstream = self._destination(order, roster, instead)
         self.model = self._entry.model_served = model
         self._take_note(notices)
         desk = Desk(self._gateway, roster, upstream, model, self._token.owner_id, self._started)
@@ -150,6 +148,14 @@ class Exchange:
         else:
             await _all_open(self._relays)
             self._answering = self._relays
+
+    def _destination(self, order: Order, roster: Roster, instead: str) -> tuple[str, Upstream]:
+        if not order.model:
+            return FILES, self._gateway.registry.keeper
+        model = instead or roster.resolve(order.model)
+        if not self._token.may_use(order.model, model):
+            raise ModelNotAllowed(f"This token may not use the model '{order.model}'. GET /v1/models lists those that it may.")
+        return model, self._gateway.registry.upstream_for(model, roster)
 
     def _take_note(self, notices: tuple[Notice, ...]) -> None:
         self._notices = notices

@@ -26,6 +26,7 @@ from credentials.roster import ModelCard, Roster
 from openai_api import signatures, usage
 from openai_api.fetcher import Fetcher
 from openai_api.ffmpeg import Ffmpeg
+from openai_api.files import FileStore
 from openai_api.journal import Journal
 from openai_api.media_store import MediaStore
 from openai_api.pictures.studio import Studio
@@ -106,6 +107,7 @@ class Gateway:
         self.studio = Studio(MediaStore(settings.MEDIA_DIR, hours=settings.MEDIA_HOURS))
         self.usage = UsageLog(Journal(settings.VAR_DIR / "journal"))
         self.signatures = SignatureStore(self._look_up_signatures)
+        self.files = FileStore(self.in_database)
         self.shipped = {model.name: ModelCard(**msgspec.structs.asdict(model)) for model in SHIPPED_MODELS}
         # One thread, started before the first request: the only one that speaks to the database on this process's behalf.
         self._database = ThreadPoolExecutor(1, thread_name_prefix="castor-db")

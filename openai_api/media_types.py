@@ -1,8 +1,9 @@
-"""What a fetched file is when its server does not say, or says something false."""
+"""What a file is when whoever sends it does not say, or says something false."""
 
 import re
+from mimetypes import MimeTypes
 
-from openai_api.translation.gemini.media import is_read
+from openai_api.translation.gemini.media import is_read, normalised
 
 _MAGIC = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
@@ -44,3 +45,29 @@ def settled(claimed: str, content: bytes) -> str | None:
     if claimed.startswith("image/") or (found and found.startswith("image/")):
         return found
     return claimed if is_accepted(claimed) else found
+
+
+_SAYS_NOTHING = ("", "application/octet-stream", "binary/octet-stream")
+_BY_NAME = MimeTypes()
+"""Python's own list, not this machine's."""
+
+
+def of_upload(claimed: str, filename: str, beginning: bytes) -> str | None:
+    """What an uploaded file is, by its sender's word, its name and its first bytes; None: nothing that Gemini reads."""
+    found = sniffed(beginning)
+    if found and found.startswith("image/"):
+        return found
+    claimed = normalised(claimed)
+    if claimed in _SAYS_NOTHING:
+        claimed = found or normalised(_BY_NAME.guess_type(filename)[0] or "")
+    if claimed.startswith("image/") and not claimed.endswith("+xml"):
+        return None  # Its bytes say that it is none.
+    return claimed if is_read(claimed) else "text/plain" if _is_text(beginning) else None
+
+
+def _is_text(beginning: bytes) -> bool:
+    try:
+        beginning.decode()
+    except UnicodeDecodeError as error:
+        return error.start > len(beginning) - 4 and b"\0" not in beginning  # A sign may be cut in two at the end.
+    return b"\0" not in beginning

@@ -1,4 +1,4 @@
-"""What the API leaves behind: one record a request, and the thought signatures that clients drop."""
+"""What the API leaves behind: a record of each request, thought signatures that clients drop, whose the uploaded files are."""
 
 from django.conf import settings
 from django.db import models
@@ -35,6 +35,42 @@ class UsageRecord(models.Model):
 
     def __str__(self) -> str:
         return self.request_id
+
+
+class UploadedFile(models.Model):
+    """A file that Google keeps: whose it is, and which project can read it. Written by `files.py` alone.
+
+    `project` is empty where the Google project of the credential that took the file is not known.
+    """
+
+    class Status(models.TextChoices):
+        """OpenAI's words."""
+
+        UPLOADED = "uploaded", "Being processed"
+        PROCESSED = "processed", "Ready"
+        ERROR = "error", "Unusable"
+
+    id = models.CharField(primary_key=True, max_length=40)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+    credential = models.ForeignKey("credentials.Credential", null=True, on_delete=models.SET_NULL, related_name="+")
+    project = models.CharField("Google project", max_length=100, blank=True)
+    google_name = models.CharField("Google's name", max_length=100)
+    uri = models.CharField("URI", max_length=500)
+    mime_type = models.CharField("type", max_length=150)
+    bytes = models.PositiveBigIntegerField()
+    filename = models.CharField(max_length=255)
+    purpose = models.CharField(max_length=20)
+    status = models.CharField(max_length=10, choices=Status)
+    detail = models.TextField(blank=True, help_text="Why it is unusable.")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    kept_until = models.DateTimeField(help_text="Until then Google keeps it.")
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "-id"])]
+
+    def __str__(self) -> str:
+        return self.filename
 
 
 class ThoughtSignature(models.Model):

@@ -18,7 +18,7 @@ from credentials.pool import Pool
 from credentials.rests import Lease
 from credentials.waiting import Ticket
 from openai_api.errors import GatewayError, UpstreamBroken
-from openai_api.shortage import nothing_free, refused_by_upstream, too_late
+from openai_api.shortage import nothing_free, out_of_reach, refused_by_upstream, too_late
 from openai_api.translation.events import CONTENT, DraftDelta, Event, Finished, ThoughtDelta, Usage, UsageReport
 from openai_api.translation.stops import StopFilter
 from openai_api.upstream.base import Ask, Prepared, UpstreamRefused
@@ -71,6 +71,7 @@ class Relay:
         self._pool = pool
         self._ask = ask
         self._prepared = prepared
+        self._group = prepared.custody.group if prepared.custody is not None else ""
         self._whole = whole
         self._limits = limits
         self._new_call_id = new_call_id
@@ -194,22 +195,36 @@ class Relay:
             lease = self._next(model, kinds)
             if lease is not None:
                 return lease
-            if self._pool.is_busy(model, at=self._clock(), kinds=kinds, tried=self._tried, tokens=tokens):
-                if woken and (self._tried or tokens):
+            if self._pool.is_busy(model, at=self._clock(), kinds=kinds, tried=self._tried, tokens=tokens, group=self._group):
+                if woken and (self._tried or tokens or self._group):
                     waiting.pass_on(model, after=ticket)  # What has become free is nothing for us, but may be for others.
                 woken = await self._turn(model, kinds, ticket)
-            elif self._tried and self._failures and self._pool.may_serve(model, kinds=kinds):
+            elif self._tried and self._failures and self._pool.may_serve(model, kinds=kinds, group=self._group):
                 # Only those are left that failed in passing: one of them again, after a pause.
                 await self._in_time(asyncio.sleep(self._backoff()))
                 self._tried = frozenset()
             else:
-                raise nothing_free(self._pool, model, kinds=kinds, unfit=self._prepared.unfit, at=self._clock(), tokens=tokens)
+                raise self._nothing_free()
 
     def _next(self, model: str, kinds: frozenset[str]) -> Lease | None:
         prepared = self._prepared
         return self._pool.lease(
-            model, at=self._clock(), kinds=kinds, tried=self._tried, tokens=prepared.tokens, prefix=prepared.prefix
+            model,
+            at=self._clock(),
+            kinds=kinds,
+            tried=self._tried,
+            tokens=prepared.tokens,
+            prefix=prepared.prefix,
+            group=self._group,
+            lasting=prepared.lasting,
         )
+
+    def _nothing_free(self) -> GatewayError:
+        prepared, at = self._prepared, self._clock()
+        if prepared.custody is not None:
+            custody = prepared.custody
+            return out_of_reach(self._pool, prepared.model, custody, kinds=prepared.kinds, at=at, tokens=prepared.tokens)
+        return nothing_free(self._pool, prepared.model, kinds=prepared.kinds, unfit=prepared.unfit, at=at, tokens=prepared.tokens)
 
     async def _afford_retry(self, last: Refusal) -> None:
         """Take a retry from the budget, waiting for one while others may still be answered. Raises what failed last."""
@@ -226,7 +241,7 @@ class Relay:
         """Wait for a call to end (True), or for the next credential whose rest does (False)."""
         at = self._clock()
         tokens = self._prepared.tokens
-        rest = self._pool.next_return(model, at=at, kinds=kinds, tried=self._tried, tokens=tokens) - at
+        rest = self._pool.next_return(model, at=at, kinds=kinds, tried=self._tried, tokens=tokens, group=self._group) - at
         if rest >= self._time_left():
             await self._in_time(self._pool.waiting.turn(model, ticket))
             return True

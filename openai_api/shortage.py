@@ -1,6 +1,8 @@
 """What a caller is told when nobody answered: which error, in which words, and when to come back."""
 
+import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from credentials.health import Outcome, Reason, State
 from credentials.pool import Pool
@@ -15,6 +17,7 @@ from openai_api.errors import (
     UpstreamUnavailable,
 )
 from openai_api.translation.conversation import Notice
+from openai_api.upstream.base import Custody
 from openai_api.upstream.refusals import Refusal
 
 QUOTA = frozenset(
@@ -54,6 +57,31 @@ def nothing_free(
     if free_at is None:
         return NoCredential("None of this Castor's credentials is valid any more. An admin sees why at /admin/.")
     return _all_rest(pool, model, kinds, retry_after=max(free_at - at, 1.0))
+
+
+def out_of_reach(pool: Pool, model: str, custody: Custody, *, kinds: frozenset[str], at: float, tokens: int = 0) -> GatewayError:
+    """Why the project that keeps a file serves nothing now: no other can read the file in its place."""
+    group, param = custody.group, custody.field or None
+    keeper = f"The Google project that keeps the file '{custody.file_id}'"
+    if not pool.loaded:
+        return NoCredential("Castor is starting: its pool is not loaded yet. Try again in a moment.", retry_after=1)
+    if not pool.serves(model, kinds=kinds, group=group) or pool.absent(model, kinds=kinds, group=group):
+        if any(entry.group == group and entry.kind in kinds for entry in pool.roster.entries):
+            return NoCredential(
+                f"{keeper} does not serve the model '{model}'. Upload the file again, or ask another model.", param=param
+            )
+        return NoCredential(f"{keeper} has no credential in this Castor any more. Upload the file again.", param=param)
+    free_at = pool.free_at(model, at=at, kinds=kinds, tokens=tokens, group=group)
+    if free_at is None:
+        return NoCredential(f"{keeper} has no valid credential any more. Upload the file again.", param=param)
+    rests = {rest.reason for rest in pool.rests_for(model, kinds=kinds, group=group) if rest.state is State.RATE_LIMITED}
+    reasons = ", ".join(sorted(reason.label for reason in rests)) or "a quota limit is reached"
+    until = datetime.fromtimestamp(math.ceil(free_at), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return UpstreamUnavailable(
+        f"{keeper} is resting until {until} ({reasons}), and no other can read the file. Try again then, or upload it again.",
+        param=param,
+        retry_after=max(free_at - at, 1.0),
+    )
 
 
 def _cannot(unfit: Notice) -> GatewayError:

@@ -15,6 +15,7 @@ from credentials import runs
 from credentials.health import Reason, State
 from credentials.models import Credential, Use
 from openai_api.checks import check_credentials
+from openai_api.file_deletion import delete_expired, delete_files
 from openai_api.media_store import MediaStore
 from openai_api.models import ThoughtSignature, UsageRecord
 
@@ -70,6 +71,16 @@ def forget_expired_signatures() -> None:
 
 
 @shared_task
+def forget_expired_files() -> None:
+    delete_expired()
+
+
+@shared_task(acks_late=True)
+def delete_several_files(file_ids: list[str]) -> None:
+    delete_files(file_ids)
+
+
+@shared_task
 def forget_old_usage() -> None:
     UsageRecord.objects.filter(started_at__lt=now() - timedelta(days=settings.USAGE_DAYS)).delete()
 
@@ -82,6 +93,12 @@ def forget_expired_media() -> None:
 def check_soon(credential_ids: Iterable[int], *, generates: bool = False, run: int | None = None) -> None:
     """Have credentials checked in the background, as somebody wishes."""
     _queue(list(credential_ids), expires=runs.LASTS.total_seconds(), generates=generates, run=run)
+
+
+def delete_files_soon(file_ids: Iterable[str]) -> None:
+    """Have files deleted in the background, as somebody wishes."""
+    with current_app.connection_for_write(transport_options=_PROMPT) as connection:
+        delete_several_files.apply_async((list(file_ids),), producer=connection.Producer(), retry=False)
 
 
 def _check_due(due: QuerySet[Credential]) -> None:

@@ -4,6 +4,7 @@ from openai_api.views.audio import SpeechView
 from openai_api.views.chat import ChatCompletionsView, InputTokensView
 from openai_api.views.completions import CompletionsView
 from openai_api.views.embeddings import EmbeddingsView
+from openai_api.views.files import FileContentView, FilesView, FileView
 from openai_api.views.images import EditsView, GenerationsView, VariationsView
 from openai_api.views.media import MediaView
 from openai_api.views.models import ModelsView, ModelView
@@ -22,6 +23,9 @@ urlpatterns = [
     path("v1/images/variations", VariationsView.as_view()),
     path("v1/audio/transcriptions", TranscriptionsView.as_view()),
     path("v1/audio/translations", TranslationsView.as_view()),
+    path("v1/files", FilesView.as_view()),
+    path("v1/files/<str:file_id>", FileView.as_view()),
+    path("v1/files/<str:file_id>/content", FileContentView.as_view()),
     path("v1/models", ModelsView.as_view()),
     path("v1/models/<path:model>", ModelView.as_view()),
     path("v1/moderations", ModerationsView.as_view()),

@@ -217,6 +217,7 @@ _PAGES = [
     ("Client tokens", "badge", "admin:credentials_clienttoken_changelist", "credentials.view_clienttoken"),
     ("Model aliases", "alt_route", "admin:credentials_modelalias_changelist", "credentials.view_modelalias"),
     ("Usage", "query_stats", "admin:openai_api_usagerecord_changelist", "openai_api.view_usagerecord"),
+    ("Files", "draft", "admin:openai_api_uploadedfile_changelist", "openai_api.view_uploadedfile"),
     ("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
     ("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
 ]

@@ -39,7 +39,7 @@ class Ready(Struct, frozen=True):
 class Order(Protocol):
     @property
     def model(self) -> str:
-        """As the caller wrote it."""
+        """As the caller wrote it; empty for what is asked of no model, but of whoever keeps files."""
         ...
 
     async def prepare(self, desk: Desk) -> Ready:

@@ -7,10 +7,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from openai_api.orders.base import Desk, Ready
+from openai_api.orders.files import known
 from openai_api.shortage import too_late
 from openai_api.translation.conversation import Conversation, prefix_of
 from openai_api.translation.gemini.estimate import estimate_tokens
-from openai_api.upstream.base import Prepared
+from openai_api.upstream.base import Ask, Prepared
 
 
 class Completions(Struct, frozen=True):
@@ -25,8 +26,8 @@ class Completions(Struct, frozen=True):
 
     async def prepare(self, desk: Desk) -> Ready:
         conversation = await completed(self.conversation, desk)
-        prepared = desk.upstream.prepare(conversation, desk.roster)
-        return Ready(desk.upstream.ask, (weighed(prepared, conversation, desk),) * self.choices, prepared.notices)
+        ask, prepared = await _with_files(conversation, desk, desk.upstream.ask)
+        return Ready(ask, (prepared,) * self.choices, prepared.notices)
 
 
 class InputTokens(Struct, frozen=True):
@@ -40,8 +41,19 @@ class InputTokens(Struct, frozen=True):
 
     async def prepare(self, desk: Desk) -> Ready:
         conversation = await completed(self.conversation, desk)
-        prepared = desk.upstream.prepare(conversation, desk.roster, counts=True)
-        return Ready(desk.upstream.count, (weighed(prepared, conversation, desk),), prepared.notices)
+        ask, prepared = await _with_files(conversation, desk, desk.upstream.count, counts=True)
+        return Ready(ask, (prepared,), prepared.notices)
+
+
+async def _with_files(conversation: Conversation, desk: Desk, ask: Ask, *, counts: bool = False) -> tuple[Ask, Prepared]:
+    """What is put, and by which call: files that were uploaded before bind it to the project that keeps them."""
+    if next(conversation.uploaded_media(), None) is None:
+        prepared = desk.upstream.prepare(conversation, desk.roster, counts=counts)
+        return ask, weighed(prepared, conversation, desk)
+    with_files = await known(conversation, desk)
+    prepared = desk.upstream.prepare(with_files.conversation, desk.roster, counts=counts)
+    bound = with_files.bound(weighed(prepared, with_files.conversation, desk))
+    return with_files.watched(ask, desk.gateway.files), bound
 
 
 async def completed(asked: Conversation, desk: Desk) -> Conversation:

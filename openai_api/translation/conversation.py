@@ -4,7 +4,7 @@ Dialects (chat, later responses and messages) read into these frozen values; ups
 knows a wire format. A value of None, or an empty tuple, means that the caller said nothing about it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Any, Literal, Protocol
 
@@ -61,6 +61,18 @@ class RemoteMedia(Struct, frozen=True):
     """Where the URL stood in the caller's body, for error messages: `messages[0].content[1].image_url.url`."""
 
 
+class UploadedMedia(Struct, frozen=True):
+    """A file that the caller has uploaded before; whoever keeps the files tells where Google has it (`uri`) and what it is."""
+
+    file_id: str
+    field: str
+    """Where the id stood in the caller's body."""
+    uri: str = ""
+    mime_type: str = ""
+    size: int = 0
+    """Bytes."""
+
+
 class ToolCall(Struct, frozen=True):
     """A call that the model made, as the caller replays it."""
 
@@ -77,10 +89,10 @@ class ToolResult(Struct, frozen=True):
     call_id: str
     name: str
     output: str
-    media: tuple[Media | RemoteMedia, ...] = ()
+    media: tuple[Media | RemoteMedia | UploadedMedia, ...] = ()
 
 
-Part = Text | Media | StoredMedia | RemoteMedia | ToolCall | ToolResult
+Part = Text | Media | StoredMedia | RemoteMedia | UploadedMedia | ToolCall | ToolResult
 Role = Literal["system", "user", "model", "tool"]
 
 
@@ -177,6 +189,15 @@ class Conversation(Struct, frozen=True):
                 elif isinstance(part, ToolResult):
                     yield from (media for media in part.media if isinstance(media, RemoteMedia))
 
+    def uploaded_media(self) -> Iterator[UploadedMedia]:
+        """Every file that was uploaded before."""
+        for turn in self.turns:
+            for part in turn.parts:
+                if isinstance(part, UploadedMedia):
+                    yield part
+                elif isinstance(part, ToolResult):
+                    yield from (media for media in part.media if isinstance(media, UploadedMedia))
+
     def stored_files(self) -> Iterator[StoredFile]:
         """Every file that lies on the disk."""
         return (part.file for turn in self.turns for part in turn.parts if isinstance(part, StoredMedia))
@@ -185,13 +206,25 @@ class Conversation(Struct, frozen=True):
         """The same conversation with every remote file replaced by what its URL held."""
 
         def inline(part: Part) -> Part:
-            if isinstance(part, RemoteMedia):
-                return fetched[part.url]
-            if isinstance(part, ToolResult) and part.media:
-                return replace(part, media=tuple(inline(media) for media in part.media))
-            return part
+            return fetched[part.url] if isinstance(part, RemoteMedia) else part
 
-        turns = tuple(replace(turn, parts=tuple(map(inline, turn.parts))) for turn in self.turns)
+        return self._with_each(inline)
+
+    def with_uploads(self, known: dict[str, UploadedMedia]) -> "Conversation":
+        """The same conversation with every uploaded file replaced by what is known of it, by id."""
+
+        def told(part: Part) -> Part:
+            return known[part.file_id] if isinstance(part, UploadedMedia) else part
+
+        return self._with_each(told)
+
+    def _with_each(self, change: Callable[[Part], Part]) -> "Conversation":
+        def changed(part: Part) -> Part:
+            if isinstance(part, ToolResult) and part.media:
+                return replace(part, media=tuple(map(change, part.media)))
+            return change(part)
+
+        turns = tuple(replace(turn, parts=tuple(map(changed, turn.parts))) for turn in self.turns)
         return replace(self, turns=turns)
 
 

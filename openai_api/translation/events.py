@@ -95,6 +95,22 @@ class Vectors(Struct, frozen=True, gc=False):
     vectors: "tuple[array[float], ...]"
 
 
+class FileSeen(Struct, frozen=True, gc=False):
+    """The answer of an upstream that keeps files: the file as it is there now.
+
+    `state` is PROCESSING, ACTIVE, FAILED or DELETED; `expires_at` is in epoch seconds; `error` says why it FAILED.
+    """
+
+    name: str
+    credential: int = 0
+    group: str = ""
+    """Whose credential was asked, and of which quota group it is."""
+    uri: str = ""
+    state: str = "ACTIVE"
+    expires_at: float = 0.0
+    error: str = ""
+
+
 class SafetyRating(Struct, frozen=True, gc=False):
     """What the upstream's own filter thinks, in its own words; only told where it was asked for. It may come several times."""
 
@@ -155,6 +171,7 @@ Event = (
     | Judgement
     | AudioDelta
     | Utterance
+    | FileSeen
     | UsageReport
     | Finished
 )
@@ -168,6 +185,7 @@ CONTENT = (
     AudioDelta,
     Utterance,
     TokenCount,
+    FileSeen,
     Vectors,
     Judgement,
 )

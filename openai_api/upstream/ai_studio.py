@@ -12,6 +12,8 @@ from openai_api.translation.splicing import in_memory
 from openai_api.upstream.access import AccessTokens, with_access
 from openai_api.upstream.answer import read_count, stream_answer, whole_answer
 from openai_api.upstream.base import Prepared, UpstreamRefused
+from openai_api.upstream.file_calls import file_answer
+from openai_api.upstream.google_files import GoogleFiles
 from openai_api.upstream.http import HttpClient
 from openai_api.upstream.refusals import Refusal
 from openai_api.upstream.sound import as_sound
@@ -29,6 +31,7 @@ class AiStudio:
         self._models = f"{base_url}/v1beta/models/"
         self._access = access
         self._transcriber = Transcriber(client, base_url)
+        self._files = GoogleFiles(client, base_url)
 
     def ask(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
@@ -90,6 +93,11 @@ class AiStudio:
 
     async def close(self) -> None:
         await self._transcriber.close()
+
+    def on_files(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        return self._sent(partial(file_answer, self._files, prepared, entry), entry, seconds)
 
     def _sent(
         self, send: Callable[..., AsyncGenerator[list[Event], None]], entry: Entry, seconds: float

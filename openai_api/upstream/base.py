@@ -1,7 +1,7 @@
 """What the relay asks of an upstream, whichever it is."""
 
-from collections.abc import AsyncGenerator, Callable
-from typing import Protocol
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
@@ -20,6 +20,26 @@ from openai_api.translation.conversation import (
 from openai_api.translation.events import Event
 from openai_api.translation.splicing import Body
 from openai_api.upstream.refusals import Refusal
+
+if TYPE_CHECKING:
+    from openai_api.upstream.google_files import GoogleFile, GoogleFiles
+
+
+class Custody(Struct, frozen=True):
+    """The one quota group that can serve a request, since it keeps a file which the request names."""
+
+    group: str
+    file_id: str
+    field: str = ""
+    """Where the file's id stood in the caller's body."""
+
+
+FILES = "files"
+"""Stands for a model where files are sent, looked at or deleted: what rests for that rests for no model."""
+
+
+FileCall = Callable[["GoogleFiles", Mapping[str, str], float], Awaitable["GoogleFile"]]
+"""(Google's Files API, headers that prove who asks, seconds) → the file as it is afterwards. Raises UpstreamRefused."""
 
 
 class Prepared(Struct, frozen=True):
@@ -53,6 +73,11 @@ class Prepared(Struct, frozen=True):
     """A file that must lie with the upstream before `body`, which has a place for its address, can be sent."""
     prefix: int | None = None
     """Stands for the beginning of the conversation, where that decides who is asked."""
+    file_call: FileCall | None = None
+    """What is asked of whoever keeps files."""
+    custody: Custody | None = None
+    lasting: bool = False
+    """It binds later calls, for whatever model, to the project that serves it."""
 
 
 class UpstreamRefused(Exception):
@@ -80,6 +105,15 @@ class Upstream(Protocol):
 
         `rated`: only for credentials that tell why Google's filters block something, and how they rate the rest.
         """
+        ...
+
+    def prepare_files(self, call: FileCall, roster: Roster, *, custody: Custody | None = None) -> Prepared:
+        """For `on_files`. Without `custody` the call is one that will bind later ones: an upload."""
+        ...
+
+    @property
+    def on_files(self) -> Ask:
+        """Asks for one FileSeen: the file as it is after the call."""
         ...
 
     def prepare_embeddings(self, asked: TextsToEmbed, roster: Roster) -> tuple[Prepared, ...]:

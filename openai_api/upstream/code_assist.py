@@ -74,5 +74,7 @@ def beyond_code_assist(conversation: Conversation) -> Iterator[Notice]:
         yield Notice("cached_content", "Code Assist does not know what the Gemini API has cached")
     if conversation.service_tier:
         yield Notice("service_tier", "Code Assist has no service tiers")
+    if uploaded := next(conversation.uploaded_media(), None):
+        yield Notice(uploaded.field, "Code Assist does not know what was uploaded to the Gemini API")
     if any(modality != "TEXT" for modality in conversation.modalities):
         yield Notice("modalities", "Code Assist answers in text only")

@@ -24,7 +24,7 @@ from openai_api.translation.gemini.request import write_request
 from openai_api.translation.gemini.speech import write_speech
 from openai_api.translation.gemini.transcription import write_transcription
 from openai_api.upstream.ai_studio import AiStudio
-from openai_api.upstream.base import Prepared
+from openai_api.upstream.base import FILES, Custody, FileCall, Prepared
 from openai_api.upstream.code_assist import CodeAssist, beyond_code_assist
 from openai_api.upstream.gemini_cli import NOT_INSTALLED, GeminiCli
 
@@ -38,6 +38,10 @@ _NO_EMBEDDINGS = (
 _NO_SPEECH = (
     (_CODE_ASSIST, Notice("", "Code Assist does not speak: speech takes an API key, or a Google account for the Gemini API.")),
     (_CLI, Notice("", "The Gemini CLI does not speak: speech takes an API key, or a Google account for the Gemini API.")),
+)
+_NO_FILES = (
+    (_CODE_ASSIST, Notice("", "Code Assist keeps no files: they take an API key, or a Google account for the Gemini API.")),
+    (_CLI, Notice("", "The Gemini CLI keeps no files: they take an API key, or a Google account for the Gemini API.")),
 )
 _NO_PICTURES = (
     (_CODE_ASSIST, Notice("", "Code Assist makes no pictures: they take an API key, or a Google account for the Gemini API.")),
@@ -151,6 +155,15 @@ class Gemini:
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
     ) -> AsyncGenerator[list[Event], None]:
         return self._ai_studio.transcribe(prepared, entry, new_call_id=new_call_id, seconds=seconds)
+
+    def prepare_files(self, call: FileCall, roster: Roster, *, custody: Custody | None = None) -> Prepared:
+        unfit = tuple(notice for kinds, notice in _NO_FILES if roster.kinds & kinds)
+        return Prepared(FILES, b"", kinds=_GEMINI_API, unfit=unfit, file_call=call, custody=custody, lasting=custody is None)
+
+    def on_files(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        return self._ai_studio.on_files(prepared, entry, new_call_id=new_call_id, seconds=seconds)
 
     def embed(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float

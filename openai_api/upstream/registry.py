@@ -14,6 +14,11 @@ class Registry:
     def __init__(self, gemini: Upstream) -> None:
         self._gemini = gemini
 
+    @property
+    def keeper(self) -> Upstream:
+        """The one that keeps uploaded files."""
+        return self._gemini
+
     def upstream_for(self, model: str, roster: Roster) -> Upstream:
         """`model` with aliases resolved. Raises ModelNotFound."""
         if model in roster.models or _GEMINI.fullmatch(model):

@@ -147,6 +147,11 @@ class Castor:
             with closing(connection.getresponse()) as response:
                 yield response
 
+    def python(self, code: str) -> None:
+        """Run code beside the server, on its database, as `manage.py shell` does."""
+        command = [sys.executable, "manage.py", "shell", "-c", code]
+        subprocess.run(command, cwd=HOME, env=self._environment, check=True, capture_output=True, timeout=PATIENCE)
+
     def rows(self, query: str, *values: Any) -> list[Row]:
         """Read the server's database."""
         return self._databases.rows(self.var, query, values)

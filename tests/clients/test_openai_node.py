@@ -158,6 +158,14 @@ def test_a_refusal_within_a_stream_of_pictures_raises(run, google):
     assert seen["error"]["code"] == "content_policy_violation"
 
 
+def test_files_are_kept_listed_used_and_deleted(run, google):
+    seen = run("files")
+    gone, empty = seen.pop("gone"), seen.pop("empty")
+    assert seen == {"bytes": 7, "status": "processed", "isListed": True, "text": "echo: Sum up.", "deleted": True}
+    assert (gone["kind"], gone["status"], gone["param"]) == ("NotFoundError", 404, "file_id")
+    assert (empty["kind"], empty["code"], empty["param"]) == ("BadRequestError", "empty_file", "file")
+
+
 def test_models_are_listed_and_retrieved(run):
     seen = run("models")
     assert seen["one"] == "gemini-3.8-flash"

@@ -24,6 +24,7 @@ METHOD = {"v1/chat/completions": "POST", "v1/chat/completions/input_tokens": "PO
 METHOD |= dict.fromkeys(PICTURES, "POST")
 METHOD |= {"v1/audio/speech": "POST", "v1/audio/transcriptions": "POST", "v1/audio/translations": "POST"}
 METHOD |= {"v1/completions": "POST", "v1/moderations": "POST"}
+OF_ONE_FILE = ("v1/files/<file_id>", "v1/files/<file_id>/content")
 # What any member of the staff may open, whatever their rights.
 OF_ALL_STAFF = re.compile(
     r"admin/((search|logout|password_change|password_change/done|jsi18n)/)?|admin/r/.*|admin/<url>|.*/<object_id>/"
@@ -58,7 +59,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.utils.timezone import now
 from credentials.models import Alert, ApiKey, CheckRun, ClientToken, GeminiCli, GoogleAccount, ModelAlias
 from credentials.models import GoogleLogin, QuotaLimit, UnknownError
-from openai_api.models import UsageRecord
+from openai_api.models import UploadedFile, UsageRecord
 
 def session(user):
     store = SessionStore()
@@ -78,6 +79,7 @@ rows.append(GoogleAccount.objects.create(email="ada@example.com", secret="1//a-l
 GoogleLogin.objects.create(credential=rows[-1])
 rows.append(UnknownError.objects.create(digest="d", status=418, body="tea", first_at=now(), last_at=now()))
 rows.append(Alert.objects.create(cause="throttled", message="Everybody is throttled.", began_at=now()))
+rows.append(UploadedFile.objects.create(id="file-1", owner=ada, bytes=1, created_at=now(), expires_at=now(), kept_until=now()))
 named = {f"{row._meta.app_label}/{row._meta.model_name}": row.pk for row in rows}
 sessions = {"user": session(ada), "clerk": session(clerk), "admin": session(User.objects.get(username="admin"))}
 print(json.dumps({"token": plain, "sessions": sessions, "rows": named}))
@@ -101,7 +103,7 @@ class House:
         page = "/".join(route.split("/")[1:3])
         row = str(self._rows.get(page, 1))
         examples = {"object_id": row, "id": row, "model": "gemini-3.8-flash", "app_label": "credentials", "url": "no/such/page"}
-        examples |= {"content_type_id": "1", "name": "no-such-file.png"}
+        examples |= {"content_type_id": "1", "name": "no-such-file.png", "file_id": "x"}
         return "/" + _ARGUMENT.sub(lambda found: examples[found[1]], "v1/no/such/path" if route == NOWHERE else route)
 
     def ask(self, caller: str, route: str, method: str = "") -> httpx.Response:
@@ -133,8 +135,9 @@ def test_the_maps_were_read():
     chat = {"v1/chat/completions", "v1/chat/completions/input_tokens"}
     audio = {"v1/audio/speech", "v1/audio/transcriptions", "v1/audio/translations"}
     texts = {"v1/completions", "v1/moderations"}
+    files = {"v1/files", *OF_ONE_FILE}
     others = {"v1/embeddings", "v1/models", "v1/models/<model>", "media/<name>", "health", "ready", NOWHERE}
-    assert chat | audio | texts | PICTURES | others == set(API)
+    assert chat | audio | texts | PICTURES | files | others == set(API)
     assert {"admin/", "admin/credentials/apikey/paste_keys/", "admin/auth/user/<id>/password/", "admin/<url>"} <= set(SITE)
     assert len(SITE) == len(set(SITE)) > 45
 
@@ -157,7 +160,8 @@ def test_the_api_opens_to_no_session(house, caller):
 def test_the_api_opens_to_a_token(house):
     answers = {route: house.ask("token", route).status_code for route in API}
     # 400: the request without a body was read.
-    opened = {**dict.fromkeys(METHOD, 400), "v1/models": 200, "v1/models/<model>": 200}
+    opened = {**dict.fromkeys(METHOD, 400), "v1/models": 200, "v1/models/<model>": 200, "v1/files": 200}
+    opened |= dict.fromkeys(OF_ONE_FILE, 404)
     assert answers == opened | {"health": 200, "ready": 200, "media/<name>": 404, NOWHERE: 404}
 
 
@@ -181,7 +185,7 @@ def test_an_admin_opens_every_page(house):
     answers = {route: verdict(house.ask("admin", route)) for route in SITE}
     refused = {route for route, answer in answers.items() if answer != "open"}
     # An autocompletion must say for which field it is; what Castor writes itself can be read only.
-    written = ["openai_api/usagerecord", "credentials/checkrun", "credentials/alert"]
+    written = ["openai_api/usagerecord", "openai_api/uploadedfile", "credentials/checkrun", "credentials/alert"]
     read_only = {f"admin/{name}/{action}" for name in written for action in ("add/", "<object_id>/delete/")}
     assert refused == {"admin/autocomplete/", "admin/credentials/unknownerror/add/"} | read_only
 

@@ -140,7 +140,7 @@ def choice(**fields: Any) -> dict[str, Any]:
             "messages[1].content[1].input_audio.format",
         ),
         (part({"type": "input_audio", "input_audio": {"data": "é", "format": "wav"}}), "messages[1].content[1].input_audio.data"),
-        (file(file_id="file-1"), "messages[1].content[1].file.file_id"),
+        (file(file_id=""), "messages[1].content[1].file.file_data"),
         (file(), "messages[1].content[1].file.file_data"),
         (file(file_data=PNG), "messages[1].content[1].file.filename"),
         (file(file_data=PNG, filename="a.exe"), "messages[1].content[1].file.filename"),

@@ -6,7 +6,18 @@ from typing import Any
 import msgspec
 
 from openai_api.errors import InvalidRequest
-from openai_api.translation.conversation import Media, Notice, Part, RemoteMedia, Role, Text, ToolCall, ToolResult, Turn
+from openai_api.translation.conversation import (
+    Media,
+    Notice,
+    Part,
+    RemoteMedia,
+    Role,
+    Text,
+    ToolCall,
+    ToolResult,
+    Turn,
+    UploadedMedia,
+)
 
 from . import wire
 from .invalid import check_depth, missing
@@ -105,7 +116,7 @@ class History:
     def _result(self, call_id: str, name: str, content: wire.Content, position: int) -> None:
         parts = self._parts(content, position)
         output = "\n".join(part.text for part in parts if isinstance(part, Text))
-        media = tuple(part for part in parts if isinstance(part, Media | RemoteMedia))
+        media = tuple(part for part in parts if isinstance(part, Media | RemoteMedia | UploadedMedia))
         self.turns.append(Turn("tool", (ToolResult(call_id, name, output, media),)))
 
     def _parts(self, content: wire.Content, position: int) -> tuple[Part, ...]:
@@ -116,7 +127,7 @@ class History:
         read = (self._part(part, f"messages[{position}].content[{number}]") for number, part in enumerate(content))
         return tuple(part for part in read if part != _NOTHING)
 
-    def _part(self, part: wire.Part, where: str) -> Text | Media | RemoteMedia:
+    def _part(self, part: wire.Part, where: str) -> Text | Media | RemoteMedia | UploadedMedia:
         match part:
             case wire.TextPart():
                 return Text(part.text)

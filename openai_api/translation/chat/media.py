@@ -1,9 +1,9 @@
-"""Images, sounds and files of a message, brought to `Media` (inline) or `RemoteMedia` (yet to be fetched)."""
+"""Images, sounds and files of a message, brought to `Media` (inline), `RemoteMedia` (yet to be fetched) or `UploadedMedia`."""
 
 import re
 
 from openai_api.errors import InvalidRequest
-from openai_api.translation.conversation import Media, Notice, RemoteMedia
+from openai_api.translation.conversation import Media, Notice, RemoteMedia, UploadedMedia
 
 from .invalid import missing, unsupported
 from .wire import AudioPart, FilePart, ImagePart
@@ -70,14 +70,14 @@ def read_audio(part: AudioPart, where: str) -> Media:
     return Media(f"audio/{audio.format}", _checked(data, f"{param}.data"))
 
 
-def read_file(part: FilePart, where: str) -> Media | RemoteMedia:
-    """Read an inline file: a `data:` URL, a URL, or bare base64 whose type its filename tells."""
+def read_file(part: FilePart, where: str) -> Media | RemoteMedia | UploadedMedia:
+    """Read a file: a `data:` URL, a URL, bare base64 whose type its filename tells, or the id of one that was uploaded."""
     param, file = f"{where}.file", part.file
     name = file.filename or ""
     if file.file_data is None:
-        if file.file_id is None:
+        if not file.file_id:
             raise missing(f"{param}.file_data")
-        raise InvalidRequest("Uploaded files are not supported here yet; send 'file_data' instead.", param=f"{param}.file_id")
+        return UploadedMedia(file.file_id, f"{param}.file_id")
     if ":" in file.file_data:
         return _read_url(file.file_data, f"{param}.file_data", name)
     mime_type = _MIME_TYPES.get(name.rpartition(".")[2].lower())

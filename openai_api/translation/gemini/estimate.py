@@ -20,6 +20,7 @@ from openai_api.translation.conversation import (
     Tool,
     ToolCall,
     ToolResult,
+    UploadedMedia,
 )
 
 from .media import normalised
@@ -67,15 +68,15 @@ def _part(part: Part, rates: dict[str, _Rate]) -> int:
             return _tokens(len(part.name) + _json(part.arguments))
         case ToolResult():
             return _tokens(len(part.name) + _length(part.output)) + sum(_media(media, rates) for media in part.media)
-        case Media() | StoredMedia() | RemoteMedia():
+        case Media() | StoredMedia() | RemoteMedia() | UploadedMedia():
             return _media(part, rates)
 
 
-def _media(media: Media | StoredMedia | RemoteMedia, rates: dict[str, _Rate]) -> int:
+def _media(media: Media | StoredMedia | RemoteMedia | UploadedMedia, rates: dict[str, _Rate]) -> int:
     """Never what its base64 would cost as text: only its size in bytes tells something, of how long it lasts."""
     if isinstance(media, RemoteMedia):
         return rates["video"].tokens  # Google fetches it: nothing is known of it.
-    size = media.file.size if isinstance(media, StoredMedia) else len(media.data) * 3 // 4
+    size = _size(media)
     name = normalised(media.mime_type)
     kind = name.partition("/")[0]
     if kind == "audio":
@@ -83,6 +84,16 @@ def _media(media: Media | StoredMedia | RemoteMedia, rates: dict[str, _Rate]) ->
     if kind in ("image", "video") or name == "application/pdf":
         return rates[kind].of(size)
     return _tokens(size)
+
+
+def _size(media: Media | StoredMedia | UploadedMedia) -> int:
+    match media:
+        case StoredMedia():
+            return media.file.size
+        case UploadedMedia():
+            return media.size
+        case Media():
+            return len(media.data) * 3 // 4
 
 
 def _texts(texts: Iterable[Text]) -> int:

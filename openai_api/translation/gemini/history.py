@@ -12,13 +12,25 @@ from typing import Any, Literal
 import msgspec
 
 from openai_api.errors import InvalidRequest
-from openai_api.translation.conversation import Media, Notice, Part, RemoteMedia, StoredMedia, Text, ToolCall, ToolResult, Turn
+from openai_api.translation.conversation import (
+    Media,
+    Notice,
+    Part,
+    RemoteMedia,
+    StoredMedia,
+    Text,
+    ToolCall,
+    ToolResult,
+    Turn,
+    UploadedMedia,
+)
 
 from .capabilities import Capabilities
 from .media import write_media
 from .names import Names
 
 Content = dict[str, Any]
+_Shown = Text | Media | StoredMedia | RemoteMedia | UploadedMedia
 
 SKIP_SIGNATURE = "skip_thought_signature_validator"
 """Google's documented stand-in for a thought signature that was lost."""
@@ -37,7 +49,7 @@ class _Step:
 
     def __init__(self, role: Literal["user", "model"]) -> None:
         self.role = role
-        self.parts: list[Text | Media | StoredMedia | RemoteMedia] = []
+        self.parts: list[_Shown] = []
         self.calls: list[ToolCall] = []
         self.results: list[ToolResult | None] = []
 
@@ -73,7 +85,7 @@ class _Steps:
         if step is None or step.role != "model" or step.answered or (step.calls and not calls):
             step = _Step("model")
             self.steps.append(step)
-        step.parts += [part for part in parts if isinstance(part, Text | Media | StoredMedia | RemoteMedia)]
+        step.parts += [part for part in parts if isinstance(part, _Shown)]
         for call in calls:
             waiting = self._open.setdefault(call.id, [])
             if not waiting or waiting[-1][0] is not step:
@@ -146,7 +158,7 @@ def _write_step(step: _Step, can: Capabilities, names: Names, notices: list[Noti
     return [*contents, {"role": "user", "parts": loose}] if loose else contents
 
 
-def write_part(part: Text | Media | StoredMedia | RemoteMedia) -> dict[str, Any]:
+def write_part(part: _Shown) -> dict[str, Any]:
     return {"text": part.text} if isinstance(part, Text) else write_media(part)
 
 

@@ -6,7 +6,7 @@ Source: wire reference 1.11.
 from typing import Any
 
 from openai_api.errors import InvalidRequest
-from openai_api.translation.conversation import Media, RemoteMedia, StoredMedia
+from openai_api.translation.conversation import Media, RemoteMedia, StoredMedia, UploadedMedia
 from openai_api.translation.splicing import place
 
 _SAME = {
@@ -48,13 +48,15 @@ _TEXT_KINDS = {
 }
 
 
-def write_media(media: Media | StoredMedia | RemoteMedia) -> dict[str, Any]:
+def write_media(media: Media | StoredMedia | RemoteMedia | UploadedMedia) -> dict[str, Any]:
     """A part. Raises InvalidRequest for a type that Gemini does not take.
 
     A file that was left remote is one that Google fetches itself, such as a video on YouTube.
     """
     if isinstance(media, RemoteMedia):
         return {"fileData": {"fileUri": media.url}}
+    if isinstance(media, UploadedMedia):
+        return {"fileData": {"fileUri": media.uri, "mimeType": media.mime_type}}
     if isinstance(media, StoredMedia):
         return {"inlineData": {"mimeType": mime_type(media.mime_type), "data": place(media.file)}}
     if not media.data:

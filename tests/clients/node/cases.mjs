@@ -221,6 +221,27 @@ const cases = {
     return { seen, error };
   },
 
+  files: async () => {
+    const file = await client.files.create({ file: await toFile(Buffer.from("# Notes"), "notes.md"), purpose: "user_data" });
+    const listed = [];
+    for await (const one of await client.files.list({ limit: 1 })) {
+      listed.push(one.id);
+    }
+    const parts = [{ type: "text", text: "Sum up." }, { type: "file", file: { file_id: file.id } }];
+    const answer = await client.chat.completions.create({ model, messages: user(parts) });
+    const retrieved = await client.files.retrieve(file.id);
+    const { deleted } = await client.files.delete(file.id);
+    return {
+      bytes: file.bytes,
+      status: retrieved.status,
+      isListed: listed.includes(file.id),
+      text: answer.choices[0].message.content.slice(0, 13),
+      deleted,
+      gone: await failure(client.files.retrieve(file.id)),
+      empty: await failure(client.files.create({ file: await toFile(Buffer.from(""), "a.txt"), purpose: "user_data" })),
+    };
+  },
+
   errors: async () => {
     const stranger = new OpenAI({ baseURL, apiKey: "sk-nonsense", maxRetries: 0 });
     return [
