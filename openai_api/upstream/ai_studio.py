@@ -73,6 +73,13 @@ class AiStudio:
     ) -> AsyncGenerator[list[Event], None]:
         return as_sound(self.ask(prepared, entry, new_call_id=new_call_id, seconds=seconds))
 
+    def draw(
+        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
+    ) -> AsyncGenerator[list[Event], None]:
+        """Pictures: in an answer, or as predictions of a model that makes nothing else."""
+        ask = self.predict if prepared.samples else self.ask
+        return ask(prepared, entry, new_call_id=new_call_id, seconds=seconds)
+
     def predict(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
     ) -> AsyncGenerator[list[Event], None]:

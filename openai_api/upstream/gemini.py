@@ -31,26 +31,6 @@ from openai_api.upstream.gemini_cli import NOT_INSTALLED, GeminiCli
 _GEMINI_API = frozenset({Kind.API_KEY.value, Kind.OAUTH.value})
 _CODE_ASSIST = frozenset({Use.CODE_ASSIST.value})
 _CLI = frozenset({Kind.GEMINI_CLI.value})
-_NO_EMBEDDINGS = (
-    (_CODE_ASSIST, Notice("", "Code Assist makes no embeddings: they take an API key, or a Google account for the Gemini API.")),
-    (_CLI, Notice("", "The Gemini CLI makes no embeddings: they take an API key, or a Google account for the Gemini API.")),
-)
-_NO_SPEECH = (
-    (_CODE_ASSIST, Notice("", "Code Assist does not speak: speech takes an API key, or a Google account for the Gemini API.")),
-    (_CLI, Notice("", "The Gemini CLI does not speak: speech takes an API key, or a Google account for the Gemini API.")),
-)
-_NO_FILES = (
-    (_CODE_ASSIST, Notice("", "Code Assist keeps no files: they take an API key, or a Google account for the Gemini API.")),
-    (_CLI, Notice("", "The Gemini CLI keeps no files: they take an API key, or a Google account for the Gemini API.")),
-)
-_NO_PICTURES = (
-    (_CODE_ASSIST, Notice("", "Code Assist makes no pictures: they take an API key, or a Google account for the Gemini API.")),
-    (_CLI, Notice("", "The Gemini CLI makes no pictures: they take an API key, or a Google account for the Gemini API.")),
-)
-_NO_HEARING = (
-    (_CODE_ASSIST, Notice("", "Code Assist hears no recordings: they take an API key, or a Google account for the Gemini API.")),
-    (_CLI, Notice("", "The Gemini CLI hears no recordings: they take an API key, or a Google account for the Gemini API.")),
-)
 _TOKENS_A_SECOND = 32
 """Of sound."""
 
@@ -60,6 +40,12 @@ class Gemini:
         self._ai_studio = ai_studio
         self._code_assist = code_assist
         self._cli = cli
+        # What the Gemini API alone can do.
+        self.embed = ai_studio.embed
+        self.speak = ai_studio.speak
+        self.draw = ai_studio.draw
+        self.transcribe = ai_studio.transcribe
+        self.on_files = ai_studio.on_files
 
     def prepare(self, conversation: Conversation, roster: Roster, *, counts: bool = False, rated: bool = False) -> Prepared:
         card = roster.models.get(conversation.model)
@@ -86,7 +72,7 @@ class Gemini:
 
     def prepare_embeddings(self, asked: TextsToEmbed, roster: Roster) -> tuple[Prepared, ...]:
         _check_embeds(asked.model, roster.models.get(asked.model))
-        unfit = tuple(notice for kinds, notice in _NO_EMBEDDINGS if roster.kinds & kinds)
+        unfit = _only_by_api(roster, "makes no embeddings")
         return tuple(
             Prepared(asked.model, batch.body, kinds=_GEMINI_API, unfit=unfit, inputs=batch.size, tokens=batch.tokens)
             for batch in write_batches(asked)
@@ -98,18 +84,13 @@ class Gemini:
             asked.model,
             write_speech(asked),
             kinds=_GEMINI_API,
-            unfit=tuple(notice for kinds, notice in _NO_SPEECH if roster.kinds & kinds),
+            unfit=_only_by_api(roster, "does not speak"),
             tokens=-(-len((asked.style + asked.text).encode()) // BYTES_A_TOKEN),
         )
 
-    def speak(
-        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
-    ) -> AsyncGenerator[list[Event], None]:
-        return self._ai_studio.speak(prepared, entry, new_call_id=new_call_id, seconds=seconds)
-
     def prepare_pictures(self, wanted: PicturesToMake, roster: Roster) -> tuple[Prepared, ...]:
         card = roster.models.get(wanted.model)
-        unfit = tuple(notice for kinds, notice in _NO_PICTURES if roster.kinds & kinds)
+        unfit = _only_by_api(roster, "makes no pictures")
         notices: list[Notice] = []
         if card is not None and imagen.METHOD in card.methods:
             calls = list(imagen.write_predictions(wanted, notices))
@@ -132,12 +113,6 @@ class Gemini:
         )
         return (prepared,) * wanted.count
 
-    def draw(
-        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
-    ) -> AsyncGenerator[list[Event], None]:
-        ask = self._ai_studio.predict if prepared.samples else self._ai_studio.ask
-        return ask(prepared, entry, new_call_id=new_call_id, seconds=seconds)
-
     def prepare_transcription(self, asked: SpeechToWrite, roster: Roster) -> Prepared:
         _check_generates(asked.model, roster.models.get(asked.model), "write down speech")
         written = write_transcription(asked)
@@ -145,30 +120,15 @@ class Gemini:
             asked.model,
             written.body,
             kinds=_GEMINI_API,
-            unfit=tuple(notice for kinds, notice in _NO_HEARING if roster.kinds & kinds),
+            unfit=_only_by_api(roster, "hears no recordings"),
             notices=written.notices,
             upload=written.upload,
             tokens=round((asked.seconds or 0.0) * _TOKENS_A_SECOND),
         )
 
-    def transcribe(
-        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
-    ) -> AsyncGenerator[list[Event], None]:
-        return self._ai_studio.transcribe(prepared, entry, new_call_id=new_call_id, seconds=seconds)
-
     def prepare_files(self, call: FileCall, roster: Roster, *, custody: Custody | None = None) -> Prepared:
-        unfit = tuple(notice for kinds, notice in _NO_FILES if roster.kinds & kinds)
+        unfit = _only_by_api(roster, "keeps no files")
         return Prepared(FILES, b"", kinds=_GEMINI_API, unfit=unfit, file_call=call, custody=custody, lasting=custody is None)
-
-    def on_files(
-        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
-    ) -> AsyncGenerator[list[Event], None]:
-        return self._ai_studio.on_files(prepared, entry, new_call_id=new_call_id, seconds=seconds)
-
-    def embed(
-        self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
-    ) -> AsyncGenerator[list[Event], None]:
-        return self._ai_studio.embed(prepared, entry, new_call_id=new_call_id, seconds=seconds)
 
     def count(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
@@ -203,6 +163,13 @@ class Gemini:
             else:
                 unfit += written
         return kinds, unfit, prompt
+
+
+def _only_by_api(roster: Roster, lacks: str) -> tuple[Notice, ...]:
+    """Why credentials that are there cannot be asked, which `lacks` says of them."""
+    others = (("Code Assist", _CODE_ASSIST), ("The Gemini CLI", _CLI))
+    remedy = "this takes an API key, or a Google account for the Gemini API"
+    return tuple(Notice("", f"{name} {lacks}: {remedy}.") for name, kinds in others if roster.kinds & kinds)
 
 
 # Asking a model for what it cannot do would be taken for its absence, and rest it for those who ask it for what it can.
