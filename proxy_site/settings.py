@@ -8,17 +8,21 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+from proxy_site.config_yaml import find_config
 from proxy_site.environment import Env, kept_secrets, make_folders
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+ENV_FILE = Path(os.environ.get("CASTOR_ENV_FILE", BASE_DIR / ".env"))
+Env.read_env(ENV_FILE)
 env = Env()
-Env.read_env(os.environ.get("CASTOR_ENV_FILE", BASE_DIR / ".env"))
+CONFIG = find_config(env.str("CONFIG_YAML", default="").strip(), BASE_DIR)
+env.fall_back_to(CONFIG.settings)
 
 # --- Where things are kept ---------------------------------------------------------------------------------------
 
 VAR_DIR = Path(env.str("CASTOR_VAR", default=str(BASE_DIR / "var")))
-DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/castor.sqlite3")
-REDIS_URL = env.str("REDIS_URL", default="")
+DATABASE_URL = env.first("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/castor.sqlite3")
+REDIS_URL = env.first("REDIS_URL")
 EMBEDDED = DATABASE_URL.startswith("sqlite")
 
 try:
