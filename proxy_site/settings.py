@@ -86,6 +86,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "credentials",
     "openai_api",
+    "proxy_site",
 ]
 # For the admin and its pages only: API paths go through the lean handler of asgi.py, which has no middleware.
 MIDDLEWARE = [
@@ -122,6 +123,8 @@ STATIC_ROOT = VAR_DIR / "static"
 make_folders(STATIC_ROOT)  # WhiteNoise warns where there is none.
 WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("es", "Español")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

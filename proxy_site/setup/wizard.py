@@ -1,0 +1,154 @@
+"""The wizard from its first line to its last. Nothing is changed before the last question is answered."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from subprocess import PIPE
+from typing import IO
+
+import msgspec
+from django.conf import settings
+from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
+
+from proxy_site.greeting import root
+from proxy_site.setup import detect, limits, people, places, serving
+from proxy_site.setup.asking import Asker
+from proxy_site.setup.ending import show_how_to_go_on, show_outcome
+from proxy_site.setup.plan import CHECK, DATABASE, ENV, IMPORT, PEOPLE, Outcome, Plan, Report
+from proxy_site.setup.screen import Bar, Screen
+from proxy_site.setup.sitting import Sitting
+from proxy_site.setup.state import read_state
+
+_QUESTIONS = (
+    places.ask_where_data_is_kept,
+    places.ask_where_it_listens,
+    serving.ask_what_it_serves_from,
+    limits.ask_mode,
+    limits.ask_limits,
+    people.ask_people,
+)
+_SECRETS = frozenset({"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "CREDENTIAL_ENCRYPTION_KEYS", "GOOGLE_OAUTH_CLIENT_SECRET"})
+
+
+def run(given: Mapping[str, str], *, interactive: bool, folder: Path) -> None:
+    """Raises KeyboardInterrupt with nothing changed, and CommandError."""
+    sitting = _sit_down(given, interactive, folder)
+    for ask in _QUESTIONS:
+        ask(sitting)
+    _check_that_something_serves(sitting)
+    if sitting.plan.is_empty:
+        sitting.screen.heading(_("Nothing is to be changed."))
+        show_how_to_go_on(sitting, Outcome(root=root()))
+    elif _confirms(sitting):
+        outcome = _carry_out(sitting)
+        show_outcome(sitting, outcome)
+        show_how_to_go_on(sitting, outcome)
+    else:
+        sitting.screen.note(_("Nothing was changed."))
+
+
+def _sit_down(given: Mapping[str, str], interactive: bool, folder: Path) -> Sitting:
+    screen = Screen()
+    screen.title("Castor", _("Setup. Ctrl-C leaves everything as it was."))
+    try:
+        around = detect.look_around(folder, settings.ENV_FILE, os.environ, home=Path.home())
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(_("%(path)s cannot be read.") % {"path": settings.ENV_FILE}) from error
+    fixed = {name for name, value in os.environ.items() if value.strip() and around.settings.get(name) != value}
+    sitting = Sitting(
+        screen=screen,
+        asker=Asker(screen, given, interactive=interactive),
+        around=around,
+        state=read_state(),
+        plan=Plan(folder=str(folder.resolve())),
+        fixed=frozenset(fixed),
+        running=detect.is_running(settings.VAR_DIR),
+    )
+    _show_what_is_here(sitting)
+    return sitting
+
+
+def _show_what_is_here(sitting: Sitting) -> None:
+    around = sitting.around
+    rows = [
+        (".env", _("%(count)d settings") % {"count": len(around.settings)} if around.settings else ""),
+        ("config.yaml", _("read at every start") if settings.CONFIG.source else around.config and _("of another program")),
+        ("GEMINI_API_KEYS", _("read at every start") if detect.keys_read_at_start(os.environ) else ""),
+        *((source.name, serving.counted(source.keys, len(source.logins))) for source in around.sources),
+        ("PostgreSQL", around.postgres),
+        ("Redis", around.redis),
+        ("Docker", _("installed") if around.docker else ""),
+        ("Castor", _("is running") if sitting.running else ""),
+    ]
+    found = [(name, text) for name, text in rows if text]
+    if found:
+        sitting.screen.heading(_("Found here"))
+        sitting.screen.table(found)
+
+
+def _check_that_something_serves(sitting: Sitting) -> None:
+    plan, state = sitting.plan, sitting.state
+    at_start = detect.keys_read_at_start(os.environ) or settings.CONFIG.primary_keys or settings.CONFIG.fallback_keys
+    has_any = plan.keys or plan.sources or plan.login_for or state.keys or state.accounts or at_start
+    if not has_any and not sitting.asker.interactive and not sitting.asker.has("keys"):
+        raise CommandError(
+            _("There is nothing to serve from: give --keys, --import or --connect; or --keys none, to add some later.")
+        )
+
+
+def _confirms(sitting: Sitting) -> bool:
+    plan = sitting.plan
+    rows = [
+        (".env", ", ".join(name if name in _SECRETS else f"{name}={value}" for name, value in plan.settings.items())),
+        (_("Import"), ", ".join(plan.sources)),
+        (_("Add"), serving.counted(len(plan.keys), 0)),
+        (_("Admin"), plan.admin),
+        (_("Token"), _("a new one") if plan.token else ""),
+        (_("Login link"), plan.login_for),
+    ]
+    sitting.screen.heading(_("This will be done"))
+    sitting.screen.table([(name, text) for name, text in rows if text])
+    return sitting.asker.agrees("confirm", _("Go ahead?"), default=True)
+
+
+def _carry_out(sitting: Sitting) -> Outcome:
+    """By a process of its own, which begins with the new settings. Ctrl-C does not reach it: it takes seconds, and is done in whole."""
+    environment = {**os.environ, **sitting.plan.settings, "LOG_LEVEL": "error"}
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "setup", "--carry-out"]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True) as process:  # noqa: S603
+        assert process.stdin and process.stdout and process.stderr  # noqa: S101
+        process.stdin.write(msgspec.json.encode(sitting.plan))
+        process.stdin.close()
+        with sitting.screen.progress(_("One moment")) as bar:
+            outcome = _follow(process.stdout, bar)
+        said = process.stderr.read().decode(errors="replace").strip().splitlines()
+    if outcome is None:
+        reason = said[-1].removeprefix("CommandError: ") if said else _("it ended without a word")
+        raise CommandError(_("It could not be done: %(reason)s") % {"reason": reason})
+    return outcome
+
+
+def _follow(lines: IO[bytes], bar: Bar) -> Outcome | None:
+    doings = {
+        DATABASE: _("Preparing the database"),
+        ENV: _("Writing .env"),
+        IMPORT: _("Taking in the credentials"),
+        CHECK: _("Asking Google about them"),
+        PEOPLE: _("Admin and token"),
+    }
+    outcome = None
+    reports = iter(lines)
+    while True:
+        try:
+            line = next(reports)
+        except StopIteration:
+            return outcome
+        except KeyboardInterrupt:
+            continue
+        report = msgspec.json.decode(line, type=Report)
+        outcome = report.outcome
+        if not outcome:
+            bar.show(doings[report.doing], report.done, report.of)
