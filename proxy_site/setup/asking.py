@@ -60,6 +60,7 @@ class Asker:
             return self._checked(question, self._given[question.flag])
         if not self.interactive:
             return default
+        self._screen.begin(apart=True)
         if question.why:
             self._screen.note(question.why)
         answer = _select(question, default) if question.choices else _type(question, default)
@@ -90,7 +91,7 @@ def _select(question: Question, default: str) -> str:
         choices=choices,
         default=next((choice for choice in choices if choice.value == default), None),
         instruction=_("(arrow keys, Enter)"),
-        pointer="›",
+        pointer="   ›",
         **_LOOK,
     )
     return _answer(prompt)

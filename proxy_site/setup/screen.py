@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -17,14 +17,24 @@ class Screen:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
         self.console.width = min(self.console.width, _WIDEST)
+        self._heading = ""
 
     def title(self, name: str, about: str) -> None:
         self.console.print()
         self._print(Text.assemble((name, "bold cyan"), "  ", (about, "dim")))
 
     def heading(self, text: str) -> None:
-        self.console.print()
-        self._print(Text(text, "bold"))
+        """Shown only once something stands below it."""
+        self._heading = text
+
+    def begin(self, *, apart: bool = False) -> None:
+        """Something is about to be shown; `apart`: below an empty line."""
+        if self._heading:
+            heading, self._heading = self._heading, ""
+            self.console.print()
+            self._print(Text(heading, "bold"))
+        elif apart:
+            self.console.print()
 
     def note(self, text: str) -> None:
         self._print(Text(text, "dim"))
@@ -52,30 +62,34 @@ class Screen:
 
     def plain(self, text: str = "") -> None:
         """To be copied: no colours, and no line of it is broken."""
+        self.begin()
         self.console.print(Text(text), soft_wrap=True)
 
     @contextmanager
-    def progress(self, text: str, total: int | None = None) -> Iterator["Bar"]:
+    def progress(self, text: str, total: int = 0) -> Iterator["Bar"]:
         """A bar where it is known how much there is to do; it leaves no trace."""
+        self.begin()
         spinner, words = SpinnerColumn(style="cyan"), TextColumn("{task.description}")
-        columns = [spinner, words, BarColumn(30, complete_style="cyan", finished_style="cyan"), MofNCompleteColumn()]
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        bar, count = BarColumn(30, complete_style="cyan", finished_style="cyan"), TextColumn("{task.fields[count]}")
+        with Progress(spinner, words, bar, count, console=self.console, transient=True) as progress:
             yield Bar(progress, text, total)
 
     def _print(self, what: Text | Table) -> None:
-        self.console.print(Padding(what, _MARGIN))
+        self.begin()
+        self.console.print(Padding(what, _MARGIN, expand=False))
 
 
 class Bar:
-    def __init__(self, progress: Progress, text: str, total: int | None) -> None:
+    def __init__(self, progress: Progress, text: str, total: int) -> None:
         self._progress = progress
-        self._task = progress.add_task(f"  {text}", total=total)
+        self._task: TaskID | None = None
+        self.show(text, 0, total)
 
     def show(self, text: str, done: int, of: int) -> None:
-        self._progress.update(self._task, description=f"  {text}", completed=done, total=of or None)
-
-    def advance(self) -> None:
-        self._progress.advance(self._task)
+        """`of` 0: nobody knows how much there is to do."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(f"  {text}", completed=done, total=of or None, count=f"{done}/{of}" if of else "")
 
 
 def _marked(mark: str, colour: str, text: str, more: str = "") -> Table:

@@ -59,14 +59,14 @@ def _ask_sources(sitting: Sitting) -> None:
         if sitting.asker.has("import"):
             _choose(sitting.asker.ask(Question("import", "")), sources)
         return
-    choices = ((_ALL, _("All of them")), (_NONE, _("None of them")))
+    choices = [(_ALL, _("All of them")), (_NONE, _("None of them"))]
     if len(sources) > 1:
-        choices += ((_CHOOSE, _("Some: ask for each")),)
+        choices.append((_CHOOSE, _("Some: ask for each")))
     question = Question(
         "import",
         _("Import the credentials that were found?"),
         _("They are copied into the pool, encrypted; the files stay as they are."),
-        () if sitting.asker.has("import") else choices,
+        () if sitting.asker.has("import") else tuple(choices),
     )
     answer = sitting.asker.ask(question, _ALL if sitting.asker.interactive else _NONE)
     if answer == _CHOOSE:
@@ -129,10 +129,11 @@ def _check(sitting: Sitting, keys: list[str]) -> set[str]:
     refused: set[str] = set()
     if not keys:
         return refused
-    with sitting.screen.progress(_("Asking Google about the keys"), len(keys)) as bar:
+    asking = _("Asking Google about the keys")
+    with sitting.screen.progress(asking, len(keys)) as bar:
         checked = []
-        for key, found in checking.check_keys(keys):
-            bar.advance()
+        for number, (key, found) in enumerate(checking.check_keys(keys), 1):
+            bar.show(asking, number, len(keys))
             checked.append(found)
             if found.verdict == Verdict.DEAD:
                 refused.add(key)

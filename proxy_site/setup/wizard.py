@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE
-from typing import IO
 
 import msgspec
 from django.conf import settings
@@ -40,7 +41,7 @@ def run(given: Mapping[str, str], *, interactive: bool, folder: Path) -> None:
         ask(sitting)
     _check_that_something_serves(sitting)
     if sitting.plan.is_empty:
-        sitting.screen.heading(_("Nothing is to be changed."))
+        sitting.screen.good(_("Nothing is to be changed."))
         show_how_to_go_on(sitting, Outcome(root=root()))
     elif _confirms(sitting):
         outcome = _carry_out(sitting)
@@ -115,23 +116,28 @@ def _confirms(sitting: Sitting) -> bool:
 
 
 def _carry_out(sitting: Sitting) -> Outcome:
-    """By a process of its own, which begins with the new settings. Ctrl-C does not reach it: it takes seconds, and is done in whole."""
+    """By a process of its own, which begins with the new settings. Ctrl-C does not reach it: once begun, it is done in whole."""
     environment = {**os.environ, **sitting.plan.settings, "LOG_LEVEL": "error"}
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "setup", "--carry-out"]
-    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True) as process:  # noqa: S603
-        assert process.stdin and process.stdout and process.stderr  # noqa: S101
-        process.stdin.write(msgspec.json.encode(sitting.plan))
-        process.stdin.close()
-        with sitting.screen.progress(_("One moment")) as bar:
-            outcome = _follow(process.stdout, bar)
-        said = process.stderr.read().decode(errors="replace").strip().splitlines()
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(  # noqa: S603 - our own program
+            command, stdin=PIPE, stdout=PIPE, stderr=complaints, env=environment, start_new_session=True
+        ) as process,
+        sitting.screen.progress(_("One moment")) as bar,
+    ):
+        outcome = _follow(process, msgspec.json.encode(sitting.plan), bar)
+        process.wait()
+        complaints.seek(0)
+        said = complaints.read().decode(errors="replace").strip().splitlines()
     if outcome is None:
         reason = said[-1].removeprefix("CommandError: ") if said else _("it ended without a word")
         raise CommandError(_("It could not be done: %(reason)s") % {"reason": reason})
     return outcome
 
 
-def _follow(lines: IO[bytes], bar: Bar) -> Outcome | None:
+def _follow(process: subprocess.Popen[bytes], plan: bytes, bar: Bar) -> Outcome | None:
+    """Give it the plan, and show its reports; returns the last one's outcome."""
     doings = {
         DATABASE: _("Preparing the database"),
         ENV: _("Writing .env"),
@@ -139,16 +145,23 @@ def _follow(lines: IO[bytes], bar: Bar) -> Outcome | None:
         CHECK: _("Asking Google about them"),
         PEOPLE: _("Admin and token"),
     }
-    outcome = None
-    reports = iter(lines)
+    report = Report()
+    for line in _lines(process, plan):
+        report = msgspec.json.decode(line, type=Report)
+        if report.doing:
+            bar.show(doings[report.doing], report.done, report.of)
+    return report.outcome
+
+
+def _lines(process: subprocess.Popen[bytes], plan: bytes) -> Iterator[bytes]:
+    assert process.stdin is not None  # noqa: S101
+    assert process.stdout is not None  # noqa: S101
+    with suppress(BrokenPipeError), process.stdin:  # It has ended, and will have said why.
+        process.stdin.write(plan)
     while True:
         try:
-            line = next(reports)
-        except StopIteration:
-            return outcome
+            if not (line := process.stdout.readline()):
+                return
         except KeyboardInterrupt:
-            continue
-        report = msgspec.json.decode(line, type=Report)
-        outcome = report.outcome
-        if not outcome:
-            bar.show(doings[report.doing], report.done, report.of)
+            continue  # Too late to leave nothing done, and soon over.
+        yield line
