@@ -23,7 +23,8 @@ def curl(root: str, token: str) -> str:
     """A request that works as pasted."""
     return (
         f"    curl {root}/v1/chat/completions \\\n"
-        f'      -H "Authorization: Bearer {token}" -H "Content-Type: application/json" \\\n'
+        f'      -H "Authorization: Bearer {token}" \\\n'
+        '      -H "Content-Type: application/json" \\\n'
         f"""      -d '{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "Hello!"}}]}}'"""
     )
 

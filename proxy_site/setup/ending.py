@@ -12,16 +12,26 @@ from proxy_site.setup.sitting import Sitting
 _PYTHON = """\
     from openai import OpenAI
 
-    client = OpenAI(base_url="{root}/v1", api_key="{token}")
+    client = OpenAI(
+        base_url="{root}/v1",
+        api_key="{token}",
+    )
     answer = client.chat.completions.create(
-        model="{model}", messages=[{{"role": "user", "content": "Hello!"}}])
+        model="{model}",
+        messages=[{{"role": "user", "content": "Hello!"}}],
+    )
     print(answer.choices[0].message.content)"""
 _NODE = """\
     import OpenAI from "openai";
 
-    const client = new OpenAI({{ baseURL: "{root}/v1", apiKey: "{token}" }});
+    const client = new OpenAI({{
+      baseURL: "{root}/v1",
+      apiKey: "{token}",
+    }});
     const answer = await client.chat.completions.create({{
-      model: "{model}", messages: [{{ role: "user", content: "Hello!" }}] }});
+      model: "{model}",
+      messages: [{{ role: "user", content: "Hello!" }}],
+    }});
     console.log(answer.choices[0].message.content);"""
 
 

@@ -16,7 +16,7 @@ def ask_people(sitting: Sitting) -> None:
     else:
         _ask_admin(sitting)
     if sitting.state.tokens:
-        why = _("There are %(count)s already. A token is what a program uses as its API key.") % {"count": sitting.state.tokens}
+        why = _("There already: %(count)s. A token is what a program uses as its API key.") % {"count": sitting.state.tokens}
         sitting.plan.token = sitting.asker.agrees("token", _("Make another client token?"), why=why, default=False)
     else:
         why = _("It is what a program uses as its API key; it is shown once, at the end.")

@@ -42,7 +42,7 @@ def _ask_database(sitting: Sitting) -> None:
                 sitting.plan.settings["DATABASE_URL"] = ""
             return
     suggested = current if not settings.EMBEDDED or not sitting.asker.interactive else _suggested(sitting)
-    url = sitting.ask_setting("DATABASE_URL", Question("database", _("Its URL"), check=checking.database), suggested)
+    url = sitting.ask_setting("DATABASE_URL", Question("database", _("Its URL:"), check=checking.database), suggested)
     _plan_database(sitting, url, current)
 
 

@@ -49,7 +49,7 @@ def _ask_config(sitting: Sitting) -> None:
     if config is None or settings.CONFIG.source or "CONFIG_YAML" in sitting.fixed:
         return
     question = _("Read %(path)s at every start?") % {"path": config.name}
-    if sitting.asker.agrees("config-yaml", question, why=_("Its keys and limits go on to count."), default=True):
+    if sitting.asker.agrees("config-yaml", question, why=_("Its keys and limits stay in force."), default=True):
         sitting.plan.settings["CONFIG_YAML"] = str(config.resolve())
 
 

@@ -13,6 +13,7 @@ import msgspec
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from proxy_site.greeting import root
 from proxy_site.setup import detect, limits, people, places, serving
@@ -75,7 +76,7 @@ def _sit_down(given: Mapping[str, str], interactive: bool, folder: Path) -> Sitt
 def _show_what_is_here(sitting: Sitting) -> None:
     around = sitting.around
     rows = [
-        (".env", _("%(count)d settings") % {"count": len(around.settings)} if around.settings else ""),
+        (".env", _count_settings(len(around.settings))),
         ("config.yaml", _("read at every start") if settings.CONFIG.source else around.config and _("of another program")),
         ("GEMINI_API_KEYS", _("read at every start") if detect.keys_read_at_start(os.environ) else ""),
         *((source.name, serving.counted(source.keys, len(source.logins))) for source in around.sources),
@@ -90,14 +91,16 @@ def _show_what_is_here(sitting: Sitting) -> None:
         sitting.screen.table(found)
 
 
+def _count_settings(count: int) -> str:
+    return ngettext("%(count)d setting", "%(count)d settings", count) % {"count": count} if count else ""
+
+
 def _check_that_something_serves(sitting: Sitting) -> None:
     plan, state = sitting.plan, sitting.state
     at_start = detect.keys_read_at_start(os.environ) or settings.CONFIG.primary_keys or settings.CONFIG.fallback_keys
     has_any = plan.keys or plan.sources or plan.login_for or state.keys or state.accounts or at_start
     if not has_any and not sitting.asker.interactive and not sitting.asker.has("keys"):
-        raise CommandError(
-            _("There is nothing to serve from: give --keys, --import or --connect; or --keys none, to add some later.")
-        )
+        raise CommandError(_("There is nothing to serve from: give --keys, --import or --connect, or --keys none."))
 
 
 def _confirms(sitting: Sitting) -> bool:
