@@ -71,7 +71,7 @@ class Screen:
         self.begin()
         spinner, words = SpinnerColumn(style="cyan"), TextColumn("{task.description}")
         bar, count = BarColumn(30, complete_style="cyan", finished_style="cyan"), TextColumn("{task.fields[count]}")
-        with Progress(spinner, words, bar, count, console=self.console, transient=True) as progress:
+        with Progress(TextColumn(""), spinner, words, bar, count, console=self.console, transient=True) as progress:
             yield Bar(progress, text, total)
 
     def _print(self, what: Text | Table) -> None:
@@ -89,7 +89,7 @@ class Bar:
         """`of` 0: nobody knows how much there is to do."""
         if self._task is not None:
             self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(f"  {text}", completed=done, total=of or None, count=f"{done}/{of}" if of else "")
+        self._task = self._progress.add_task(text, completed=done, total=of or None, count=f"{done}/{of}" if of else "")
 
 
 def _marked(mark: str, colour: str, text: str, more: str = "") -> Table:
