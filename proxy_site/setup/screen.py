@@ -48,6 +48,9 @@ class Screen:
     def mind(self, text: str) -> None:
         self._print(_marked("!", "yellow", text))
 
+    def point(self, text: str) -> None:
+        self._print(_marked("·", "dim", text))
+
     def table(self, rows: Iterable[tuple[str, str]]) -> None:
         """Two columns: names, and what is said of them."""
         grid = Table.grid(padding=(0, 3))

@@ -218,7 +218,7 @@ def _ask_terms(sitting: Sitting) -> None:
     if sitting.asker.interactive and not sitting.asker.has("acknowledge-terms"):
         sitting.screen.heading(_("What Google's terms say"))
         for sentence in (*terms.WHAT_THEY_SAY, terms.INSTEAD):
-            sitting.screen.note(f"· {_(sentence)}")
+            sitting.screen.point(_(sentence))
         sitting.screen.paragraph(f"“{_(terms.ACKNOWLEDGEMENT)}”")
     why = _("Without it the accounts are kept, and do not serve.")
     if sitting.asker.agrees("acknowledge-terms", _("Do you say so?"), why=why, default=False):
