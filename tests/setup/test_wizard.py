@@ -115,6 +115,7 @@ def lay_down_a_login(place: Place, google) -> None:
     login = {
         "refresh_token": tokens.refresh_token,
         "email": "ada@example.com",
+        "project_id": "ada-project",
         "client_id": "castor-test-client",
         "client_secret": "castor-test-secret",
         "expiry_date": 1750000000000,
