@@ -1,15 +1,21 @@
 """The wizard in a real terminal, in a directory of its own; and Castor as that directory's settings start it."""
 
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pexpect
+import pytest
 
+from tests.google.simulator import GoogleSimulator
 from tests.house.castor import HOME, LIMIT
+
+KEY = "test-key-1"
 
 ENTER, DOWN, UP, CTRL_C = "\r", "\x1b[B", "\x1b[A", "\x03"
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
@@ -56,7 +62,7 @@ django.setup()
 from django.conf import settings
 from django.contrib.auth.models import User
 from credentials.models import *
-print({code})
+print(({code}))
 """
         command = [sys.executable, "-c", program]
         done = subprocess.run(
@@ -64,6 +70,26 @@ print({code})
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def census(self) -> str:
+        """How many credentials, tokens and users there are."""
+        return self.ask_database("[model.objects.count() for model in (Credential, ClientToken, User)]")
+
+    def lay_down_a_login(self, google: GoogleSimulator) -> None:
+        """As the replaced projects keep them: one in `oauth creds`, and a key beside it."""
+        google.add_user("ada@example.com", tier="standard-tier", project="ada-project")
+        login = {
+            "refresh_token": google.login("ada@example.com").refresh_token,
+            "email": "ada@example.com",
+            "project_id": "ada-project",
+            "client_id": "castor-test-client",
+            "client_secret": "castor-test-secret",
+            "expiry_date": 1750000000000,
+            "scope": "https://www.googleapis.com/auth/cloud-platform",
+        }
+        (self.folder / "oauth creds").mkdir()
+        (self.folder / "oauth creds" / "ada.json").write_text(json.dumps(login))
+        (self.folder / "keys.txt").write_text(f"{KEY}\n")
 
     def files(self) -> dict[str, bytes]:
         """What lies in the directory itself."""
@@ -113,3 +139,12 @@ def curl_of(said: str) -> list[str]:
     found = re.search(r"^    curl .*?'$", said, re.MULTILINE | re.DOTALL)
     assert found, said
     return shlex.split(found[0].replace("\\\n", " "))
+
+
+def run_curl(said: str) -> tuple[int, str]:
+    """Status and body that the printed command gives."""
+    if shutil.which("curl") is None:
+        pytest.skip("missing program: curl")
+    command = ["curl", "-s", "-w", "\n%{http_code}", *curl_of(said)[1:]]
+    body, status = subprocess.run(command, capture_output=True, text=True, check=True).stdout.rsplit("\n", 1)
+    return int(status), body

@@ -1,16 +1,13 @@
 """The wizard at a terminal, in both languages: from an empty directory to a request that works; again; and broken off."""
 
 import json
-import shutil
-import subprocess
 
 import pytest
 
 from tests.house.castor import free_port, running
 from tests.house.test_start_and_stop import sign_in
-from tests.setup.terminal import CTRL_C, DOWN, ENTER, KEPT_OUT, UP, Place, curl_of
+from tests.setup.terminal import CTRL_C, DOWN, ENTER, KEPT_OUT, KEY, UP, run_curl
 
-KEY = "test-key-1"
 HOST = {"en": "From where will it be used?", "es": "¿Desde dónde se usará?"}
 KEYS = {"en": "Gemini API keys:", "es": "Claves de la API de Gemini:"}
 ACCOUNT = {"en": "Connect a Google account?", "es": "¿Conectar una cuenta de Google?"}
@@ -27,20 +24,6 @@ NOTHING = {"en": "Nothing is to be changed.", "es": "No hay nada que cambiar."}
 STOPPED = {"en": "Stopped: nothing was changed.", "es": "Interrumpido: no se ha cambiado nada."}
 
 CHOSEN_PASSWORD = "a-password-of-my-own"
-
-
-@pytest.fixture
-def place(tmp_path, google) -> Place:
-    google.add_user("ada@example.com", tier="standard-tier", project="ada-project")
-    return Place(tmp_path, **google.settings())
-
-
-def curl(said: str) -> tuple[int, str]:
-    if shutil.which("curl") is None:
-        pytest.skip("missing program: curl")
-    command = ["curl", "-s", "-w", "\n%{http_code}", *curl_of(said)[1:]]
-    body, status = subprocess.run(command, capture_output=True, text=True, check=True).stdout.rsplit("\n", 1)
-    return int(status), body
 
 
 @pytest.mark.parametrize("lang", ["en", "es"])
@@ -60,7 +43,7 @@ def test_from_an_empty_directory_to_a_request_that_works(place, lang):
     settings = {name: value for name, value in place.settings.items() if name != "PORT"}
     with running(place.var, **settings) as castor:
         assert castor.root.endswith(f":{port}")
-        status, body = curl(wizard.shown)
+        status, body = run_curl(wizard.shown)
         assert (status, json.loads(body)["object"]) == (200, "chat.completion")
         assert "/admin/logout/" in sign_in(castor.root, CHOSEN_PASSWORD).text
 
@@ -68,22 +51,18 @@ def test_from_an_empty_directory_to_a_request_that_works(place, lang):
 @pytest.mark.parametrize("lang", ["en", "es"])
 def test_run_again_it_shows_what_is_there_and_changes_nothing(place, lang):
     assert place.script(*KEPT_OUT, "--keys", KEY, "--max-retries", "5").returncode == 0
-    before = place.files(), census(place)
+    before = place.files(), place.census()
     wizard = place.wizard("--lang", lang)
     wizard.answer((HOST[lang], ENTER), (KEYS[lang], ENTER), (ACCOUNT[lang], ENTER), (LIMITS[lang], ENTER), (ANOTHER[lang], ENTER))
     wizard.expect(NOTHING[lang])
     assert wizard.end() == 0
-    assert (place.files(), census(place)) == before
-
-
-def census(place: Place) -> str:
-    return place.ask_database("[model.objects.count() for model in (Credential, ClientToken, User)]")
+    assert (place.files(), place.census()) == before
 
 
 def test_one_answer_that_differs_changes_one_setting_and_nothing_else(place):
     place.env.write_text("# mine\nMAX_RETRIES=2\nSOMETHING_ELSE=kept\n")
     assert place.script(*KEPT_OUT, "--keys", KEY).returncode == 0
-    before = census(place)
+    before = place.census()
     wizard = place.wizard("--lang", "en")
     wizard.answer((HOST["en"], ENTER), (KEYS["en"], ENTER), (ACCOUNT["en"], ENTER), (LIMITS["en"], DOWN + ENTER))
     wizard.answer(("Calls at once", ENTER), ("Further attempts", "\x7f7" + ENTER), ("Seconds for", ENTER))
@@ -93,7 +72,7 @@ def test_one_answer_that_differs_changes_one_setting_and_nothing_else(place):
     assert place.env.read_text() == "# mine\nMAX_RETRIES=7\nSOMETHING_ELSE=kept\n"
     [backup] = place.folder.glob(".env.backup-*")
     assert backup.read_text() == "# mine\nMAX_RETRIES=2\nSOMETHING_ELSE=kept\n"
-    assert census(place) == before
+    assert place.census() == before
 
 
 def test_a_key_that_google_refuses_is_named_and_asked_for_again(place):
@@ -110,25 +89,9 @@ def test_a_key_that_google_refuses_is_named_and_asked_for_again(place):
     assert place.ask_database("[key.secret for key in Credential.objects.all()]") == f"['{KEY}']"
 
 
-def lay_down_a_login(place: Place, google) -> None:
-    tokens = google.login("ada@example.com")
-    login = {
-        "refresh_token": tokens.refresh_token,
-        "email": "ada@example.com",
-        "project_id": "ada-project",
-        "client_id": "castor-test-client",
-        "client_secret": "castor-test-secret",
-        "expiry_date": 1750000000000,
-        "scope": "https://www.googleapis.com/auth/cloud-platform",
-    }
-    (place.folder / "oauth creds").mkdir()
-    (place.folder / "oauth creds" / "ada.json").write_text(json.dumps(login))
-    (place.folder / "keys.txt").write_text(f"{KEY}\n")
-
-
 @pytest.mark.parametrize("acknowledges", [True, False])
 def test_found_logins_are_imported_and_serve_only_once_the_terms_are_acknowledged(place, google, acknowledges):
-    lay_down_a_login(place, google)
+    place.lay_down_a_login(google)
     wizard = place.wizard("--lang", "es")
     wizard.expect("1 cuenta de Google")
     wizard.answer(
@@ -188,4 +151,4 @@ def test_ctrl_c_comes_too_late_once_it_has_begun(place, google):
     wizard.answer(("Asking Google about them", CTRL_C))
     wizard.expect(SHOWN_ONCE["en"])
     assert wizard.end() == 0
-    assert census(place) == "[1, 1, 1]"
+    assert place.census() == "[1, 1, 1]"
