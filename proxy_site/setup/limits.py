@@ -53,6 +53,8 @@ def ask_limits(sitting: Sitting) -> None:
         if sitting.asker.ask(Question("limits", _("Are these right?"), now, choices), _KEEP) == _KEEP:
             return
     for name, question in limits:
+        if given and not sitting.asker.has(question.flag):
+            continue  # Whoever gives one of them has thought of all.
         sitting.ask_setting(name, question, f"{getattr(settings, name):g}")
 
 

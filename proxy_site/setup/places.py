@@ -9,6 +9,7 @@ from proxy_site.setup import checking
 from proxy_site.setup.asking import Question, Refused
 from proxy_site.setup.checking import NONE, SQLITE
 from proxy_site.setup.sitting import Sitting
+from proxy_site.setup.state import read_state
 
 _POSTGRESQL = "postgresql"
 _LOCAL, _EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - offered, with a word of warning
@@ -25,6 +26,8 @@ def ask_where_data_is_kept(sitting: Sitting) -> None:
     sitting.screen.heading(_("Where Castor keeps its data"))
     if wants_database:
         _ask_database(sitting)
+    if "DATABASE_URL" in sitting.plan.settings:
+        sitting.state = read_state(sitting.plan.settings["DATABASE_URL"] or settings.EMBEDDED_DATABASE_URL)
     if wants_redis:
         _ask_redis(sitting)
 

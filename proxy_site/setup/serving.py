@@ -96,7 +96,7 @@ def _ask_keys(sitting: Sitting) -> None:
     question = Question(
         "keys",
         _("Gemini API keys:"),
-        _("From https://aistudio.google.com/apikey, several with blanks between. Enter alone: none."),
+        _("From https://aistudio.google.com/apikey, blanks between them. Enter alone: none."),
         secret=True,
         check=_check_shape,
     )

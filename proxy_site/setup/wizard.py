@@ -64,7 +64,7 @@ def _sit_down(given: Mapping[str, str], interactive: bool, folder: Path) -> Sitt
         screen=screen,
         asker=Asker(screen, given, interactive=interactive),
         around=around,
-        state=read_state(),
+        state=read_state(settings.DATABASE_URL),
         plan=Plan(folder=str(folder.resolve())),
         fixed=frozenset(fixed),
         running=detect.is_running(settings.VAR_DIR),

@@ -42,8 +42,8 @@ class Place:
             "PROMPT_TOOLKIT_NO_CPR": "1",  # Nobody is there to answer where the cursor stands.
         }
 
-    def wizard(self, *arguments: str) -> "Terminal":
-        return Terminal([str(HOME / "manage.py"), "setup", *KEPT_OUT, *arguments], self.folder, self._environment)
+    def wizard(self, *arguments: str, kept_out: tuple[str, ...] = KEPT_OUT) -> "Terminal":
+        return Terminal([str(HOME / "manage.py"), "setup", *kept_out, *arguments], self.folder, self._environment)
 
     def script(self, *arguments: str, typed: str = "", without: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """`setup --non-interactive`, as a script runs it; `without`: variables that are left out."""

@@ -1,10 +1,13 @@
 """The wizard at a terminal, in both languages: from an empty directory to a request that works; again; and broken off."""
 
 import json
+import shutil
 
 import pytest
 
+from tests import postgresql
 from tests.house.castor import free_port, running
+from tests.house.parts import Redis
 from tests.house.test_start_and_stop import sign_in
 from tests.setup.terminal import CTRL_C, DOWN, ENTER, KEPT_OUT, KEY, UP, run_curl
 
@@ -152,3 +155,49 @@ def test_ctrl_c_comes_too_late_once_it_has_begun(place, google):
     wizard.expect(SHOWN_ONCE["en"])
     assert wizard.end() == 0
     assert place.census() == "[1, 1, 1]"
+
+
+REST = ("--connect", "none", "--host", "127.0.0.1", "--admin-password", "", "--token", "no", "--timeout", "9")
+"""Everything that is asked beside the engines and the admin's name."""
+
+
+@pytest.mark.skipif(postgresql.missing() is not None, reason=postgresql.missing() or "")
+def test_a_postgresql_is_suggested_tried_and_left_again(place):
+    cluster = postgresql.Cluster()
+    try:
+        cluster.start()
+        assert place.script("--redis", "none", "--database", cluster.url, "--keys", KEY).returncode == 0
+        before = place.files()
+        wizard = place.wizard("--lang", "en", *REST[:-2], kept_out=("--redis", "none"))
+        wizard.answer(("Which database?", ENTER), ("Its URL:", "_" + ENTER), ("PostgreSQL says: ", "\x7f" + ENTER))
+        wizard.answer((KEYS["en"], ENTER), (LIMITS["en"], ENTER))
+        wizard.expect(NOTHING["en"])
+        assert (wizard.end(), place.files()) == (0, before)
+        wizard = place.wizard("--lang", "en", *REST, kept_out=("--redis", "none"))
+        wizard.answer(("Which database?", UP + ENTER), (KEYS["en"], KEY + ENTER), (ADMIN["en"], ENTER), (GO["en"], ENTER))
+        wizard.expect("CASTOR_TOKEN")
+        assert wizard.end() == 0
+        assert place.ask_database("settings.EMBEDDED, Credential.objects.count()") == "(True, 1)"
+    finally:
+        cluster.remove()
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="missing program: redis-server")
+def test_a_redis_is_suggested_tried_and_left_again(place, tmp_path_factory):
+    redis = Redis(tmp_path_factory.mktemp("redis"))
+    redis.start()
+    try:
+        assert place.script("--database", "sqlite", "--redis", redis.url, "--keys", KEY).returncode == 0
+        assert f"REDIS_URL={redis.url}\n" in place.env.read_text()
+        wizard = place.wizard("--lang", "en", *REST, kept_out=("--database", "sqlite"))
+        wizard.answer(("Use Redis?", ENTER), (KEYS["en"], ENTER), (GO["en"], CTRL_C))
+        wizard.expect(STOPPED["en"])
+        assert wizard.end() == 130
+        assert "REDIS_URL" not in wizard.shown
+        wizard = place.wizard("--lang", "en", *REST, kept_out=("--database", "sqlite"))
+        wizard.answer(("Use Redis?", UP + ENTER), (KEYS["en"], ENTER), (GO["en"], ENTER))
+        wizard.expect("CASTOR_TOKEN")
+        assert wizard.end() == 0
+        assert place.ask_database("settings.REDIS_URL") == ""
+    finally:
+        redis.stop()
