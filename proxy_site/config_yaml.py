@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.core.exceptions import ImproperlyConfigured
 from msgspec import Struct, field
 
@@ -69,6 +68,8 @@ def find_config(given: str, folder: Path) -> Config:
 
 def read_config(text: str, source: str) -> Config:
     """Raises ImproperlyConfigured, in one sentence."""
+    import yaml  # Only now: most installations have no such file.
+
     try:
         document = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date such as 2026-13-45.
