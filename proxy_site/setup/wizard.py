@@ -15,6 +15,7 @@ from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from credentials.models import Use
 from proxy_site.greeting import root
 from proxy_site.setup import detect, limits, people, places, serving
 from proxy_site.setup.asking import Asker
@@ -111,7 +112,7 @@ def _confirms(sitting: Sitting) -> bool:
         (_("Add"), serving.counted(len(plan.keys), 0)),
         (_("Admin"), plan.admin),
         (_("Token"), _("a new one") if plan.token else ""),
-        (_("Login link"), plan.login_for),
+        (_("Login link"), Use(plan.login_for).label if plan.login_for else ""),
     ]
     sitting.screen.heading(_("This will be done"))
     sitting.screen.table([(name, text) for name, text in rows if text])

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pexpect
@@ -148,3 +149,13 @@ def run_curl(said: str) -> tuple[int, str]:
     command = ["curl", "-s", "-w", "\n%{http_code}", *curl_of(said)[1:]]
     body, status = subprocess.run(command, capture_output=True, text=True, check=True).stdout.rsplit("\n", 1)
     return int(status), body
+
+
+def run_python(said: str) -> str:
+    """What the printed program for OpenAI's SDK prints."""
+    found = re.search(r"^    from openai .*?^    print\(.*?$", said, re.MULTILINE | re.DOTALL)
+    assert found, said
+    command = [sys.executable, "-c", textwrap.dedent(found[0])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.removesuffix("\n")

@@ -9,7 +9,7 @@ from tests import postgresql
 from tests.house.castor import free_port, running
 from tests.house.parts import Redis
 from tests.house.test_start_and_stop import sign_in
-from tests.setup.terminal import CTRL_C, DOWN, ENTER, KEPT_OUT, KEY, UP, run_curl
+from tests.setup.terminal import CTRL_C, DOWN, ENTER, KEPT_OUT, KEY, UP, Place, run_curl, run_python
 
 HOST = {"en": "From where will it be used?", "es": "¿Desde dónde se usará?"}
 KEYS = {"en": "Gemini API keys:", "es": "Claves de la API de Gemini:"}
@@ -49,6 +49,28 @@ def test_from_an_empty_directory_to_a_request_that_works(place, lang):
         status, body = run_curl(wizard.shown)
         assert (status, json.loads(body)["object"]) == (200, "chat.completion")
         assert "/admin/logout/" in sign_in(castor.root, CHOSEN_PASSWORD).text
+        assert run_python(wizard.shown) == json.loads(body)["choices"][0]["message"]["content"]
+
+
+def test_what_a_google_account_needs_is_asked_for_and_a_link_is_made(tmp_path, google):
+    place = Place(tmp_path, GOOGLE_GEMINI_BASE_URL=google.url)
+    wizard = place.wizard("--lang", "en", "--host", "127.0.0.1", "--keys", "none", "--timeout", "9", "--admin-password", "")
+    wizard.answer((ACCOUNT["en"], DOWN + ENTER), ("Id of your OAuth client:", ENTER))
+    wizard.answer(("Without an OAuth client", f"my-client{ENTER}"), ("Its secret:", f"my-secret{ENTER}"))
+    wizard.answer(("Id of your Google Cloud project:", f"no id{ENTER}"), ("It looks like", "\x7f" * 5 + f"my-project-1{ENTER}"))
+    wizard.answer(
+        ("In which order?", ENTER), ("Keys first", ENTER), (ADMIN["en"], ENTER), (TOKEN["en"], ENTER), (GO["en"], ENTER)
+    )
+    wizard.expect("/auth/login?link=")
+    assert wizard.end() == 0
+    assert "my-secret" not in wizard.shown
+    assert place.env.read_text().splitlines()[1:] == [
+        "GOOGLE_OAUTH_CLIENT_ID=my-client",
+        "GOOGLE_OAUTH_CLIENT_SECRET=my-secret",
+        "GOOGLE_CLOUD_PROJECT=my-project-1",
+        "TIMEOUT=9",
+    ]
+    assert place.ask_database("LoginLink.objects.values_list('use', 'project').get()") == "('gemini_api', 'my-project-1')"
 
 
 @pytest.mark.parametrize("lang", ["en", "es"])
