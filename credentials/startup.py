@@ -1,6 +1,7 @@
 """What is done and looked at before the gateway serves."""
 
 import logging
+from collections.abc import Iterable
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -14,13 +15,15 @@ from credentials import crypto
 from credentials.accounts.importing.files import read_value
 from credentials.accounts.importing.intake import HOW_TO_ENABLE, accounts_of
 from credentials.accounts.importing.shapes import Found
-from credentials.findings import Report, Verdict
+from credentials.findings import Verdict
 from credentials.importing import examine, take_in
 from credentials.models import ClientToken, Credential
 
 logger = logging.getLogger(__name__)
 
 _OWNER = "environment"
+_FALLBACK_PRIORITY = -10
+"""Of config.yaml's fallback keys: asked only while those of priority 0, which all others have, rest."""
 _LABEL = "from PROXY_AUTH_KEYS"
 
 
@@ -41,12 +44,16 @@ def check() -> None:
 
 
 def take_in_environment() -> None:
-    """Take GEMINI_API_KEYS into the pool and make the tokens of PROXY_AUTH_KEYS. Doing it again changes nothing."""
-    report = examine(_read_environment(), ask_google=True)
-    take_in(report)
-    for finding in report.of(Verdict.MALFORMED):
-        logger.warning("%s is not taken in: %s.", finding.candidate.where, finding.note)
-    _warn_of_accounts_without_terms(report)
+    """Take the keys of GEMINI_API_KEYS and config.yaml into the pool, make the tokens of PROXY_AUTH_KEYS.
+
+    Doing it again changes nothing.
+    """
+    config = settings.CONFIG
+    if config.unknown:
+        logger.warning("%s: Castor has no such settings: %s.", config.source, ", ".join(config.unknown))
+    _take_in(_read(settings.GEMINI_API_KEYS, "GEMINI_API_KEYS"))
+    _take_in(_read(config.primary_keys, "primary_keys"))
+    _take_in(_read(config.fallback_keys, "fallback_keys"), priority=_FALLBACK_PRIORITY)
     if settings.PROXY_AUTH_KEYS or User.objects.filter(username=_OWNER).exists():
         _take_in_tokens(settings.PROXY_AUTH_KEYS)
 
@@ -55,14 +62,17 @@ def first_line(error: Exception) -> str:
     return crypto.redact(str(error).strip().split("\n")[0])
 
 
-def _read_environment() -> list[Found]:
-    values = enumerate(settings.GEMINI_API_KEYS, 1)
-    return [found for number, value in values for found in read_value(value, f"Value {number} of GEMINI_API_KEYS")]
+def _read(values: Iterable[str], name: str) -> list[Found]:
+    return [found for number, value in enumerate(values, 1) for found in read_value(value, f"Value {number} of {name}")]
 
 
-def _warn_of_accounts_without_terms(report: Report) -> None:
+def _take_in(found: list[Found], *, priority: int = 0) -> None:
+    report = examine(found, ask_google=True)
+    take_in(report, priority=priority)
+    for finding in report.of(Verdict.MALFORMED):
+        logger.warning("%s is not taken in: %s.", finding.candidate.where, finding.note)
     for account in accounts_of(report).lacking_terms():
-        logger.warning("The account %s of GEMINI_API_KEYS is taken in disabled. %s", account, HOW_TO_ENABLE)
+        logger.warning("The account %s is taken in disabled. %s", account, HOW_TO_ENABLE)
 
 
 def _missing_migrations() -> int:

@@ -3,7 +3,7 @@
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,9 +13,16 @@ from django.core.exceptions import ImproperlyConfigured
 
 N = TypeVar("N", int, float)
 
+_WHERE = "Change it where it is set: in .env, in the environment, or in config.yaml."
+
 
 class Env(environ.Env):
     """django-environ whose errors an operator can act on."""
+
+    def fall_back_to(self, settings: Mapping[str, str]) -> None:
+        """Take from these what the environment leaves out, or leaves empty."""
+        given = {name: value for name, value in os.environ.items() if value.strip() or name not in settings}
+        self.ENVIRON = {**settings, **given}
 
     def number(self, name: str, default: float, *, least: float = 0) -> float:
         return self._checked(name, default, float, "a number", least)
@@ -27,7 +34,7 @@ class Env(environ.Env):
         text = self.str(name, default="").strip().lower()
         if text in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
             return text in ("1", "true", "yes", "on") if text else default
-        raise ImproperlyConfigured(f"{name} must be true or false, not {text!r}. Change it in .env or in the environment.")
+        raise ImproperlyConfigured(f"{name} must be true or false, not {text!r}. {_WHERE}")
 
     def words(self, name: str) -> list[str]:
         """A comma list; empty entries do not count."""
@@ -56,9 +63,7 @@ class Env(environ.Env):
         except ValueError:
             value = None
         if value is None or not value >= least:
-            raise ImproperlyConfigured(
-                f"{name} must be {what} of at least {least:g}, not {text!r}. Change it in .env or in the environment."
-            )
+            raise ImproperlyConfigured(f"{name} must be {what} of at least {least:g}, not {text!r}. {_WHERE}")
         return value
 
 

@@ -2,13 +2,17 @@
 
 import gc
 import os
+import sys
 from pathlib import Path
 
+# The wizard draws with rich. structlog and httpx load it too wherever it is installed, for nothing that a web process does:
+# 5 MB and a tenth of a second. To them it is not there.
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
 
-from django.conf import settings
+from django.conf import settings  # noqa: E402
 
-from proxy_site import logs
+from proxy_site import logs  # noqa: E402
 
 logs.configure(settings.LOGGING)
 

@@ -8,17 +8,22 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+from proxy_site.config_yaml import find_config
 from proxy_site.environment import Env, kept_secrets, make_folders
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+ENV_FILE = Path(os.environ.get("CASTOR_ENV_FILE", BASE_DIR / ".env"))
+Env.read_env(ENV_FILE)
 env = Env()
-Env.read_env(os.environ.get("CASTOR_ENV_FILE", BASE_DIR / ".env"))
+CONFIG = find_config(env.str("CONFIG_YAML", default="").strip(), BASE_DIR)
+env.fall_back_to(CONFIG.settings)
 
 # --- Where things are kept ---------------------------------------------------------------------------------------
 
 VAR_DIR = Path(env.str("CASTOR_VAR", default=str(BASE_DIR / "var")))
-DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/castor.sqlite3")
-REDIS_URL = env.str("REDIS_URL", default="")
+EMBEDDED_DATABASE_URL = f"sqlite:///{VAR_DIR}/castor.sqlite3"
+DATABASE_URL = env.first("DATABASE_URL", default=EMBEDDED_DATABASE_URL)
+REDIS_URL = env.first("REDIS_URL")
 EMBEDDED = DATABASE_URL.startswith("sqlite")
 
 try:
@@ -82,6 +87,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "credentials",
     "openai_api",
+    "proxy_site",
 ]
 # For the admin and its pages only: API paths go through the lean handler of asgi.py, which has no middleware.
 MIDDLEWARE = [
@@ -118,6 +124,8 @@ STATIC_ROOT = VAR_DIR / "static"
 make_folders(STATIC_ROOT)  # WhiteNoise warns where there is none.
 WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("es", "Español")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

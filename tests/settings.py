@@ -9,7 +9,7 @@ import tempfile
 from tests import postgresql
 
 _LEAKING = re.compile(
-    r"GEMINI_\w+|GOOGLE_\w+|CODE_ASSIST_\w+|PROXY_(AUTH_KEYS|API_KEY|PORT)|DATABASE_URL|REDIS_URL|SECRET_KEY|\w+_ENCRYPTION_KEYS"
+    r"GEMINI_\w+|GOOGLE_\w+|CODE_ASSIST_\w+|PROXY_(AUTH_KEYS|API_KEY|PORT)|DATABASE_URL|REDIS_URL|CONFIG_YAML|SECRET_KEY|\w+_ENCRYPTION_KEYS"
 )
 
 for name in [name for name in os.environ if _LEAKING.fullmatch(name)]:
