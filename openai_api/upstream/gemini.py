@@ -24,7 +24,7 @@ from openai_api.translation.gemini.request import write_request
 from openai_api.translation.gemini.speech import write_speech
 from openai_api.translation.gemini.transcription import write_transcription
 from openai_api.upstream.ai_studio import AiStudio
-from openai_api.upstream.base import FILES, Custody, FileCall, Prepared
+from openai_api.upstream.base import FILES, Ask, Custody, FileCall, Prepared
 from openai_api.upstream.code_assist import CodeAssist, beyond_code_assist
 from openai_api.upstream.gemini_cli import NOT_INSTALLED, GeminiCli
 
@@ -40,12 +40,6 @@ class Gemini:
         self._ai_studio = ai_studio
         self._code_assist = code_assist
         self._cli = cli
-        # What the Gemini API alone can do.
-        self.embed = ai_studio.embed
-        self.speak = ai_studio.speak
-        self.draw = ai_studio.draw
-        self.transcribe = ai_studio.transcribe
-        self.on_files = ai_studio.on_files
 
     def prepare(self, conversation: Conversation, roster: Roster, *, counts: bool = False, rated: bool = False) -> Prepared:
         card = roster.models.get(conversation.model)
@@ -140,6 +134,28 @@ class Gemini:
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
     ) -> AsyncGenerator[list[Event], None]:
         return self._way(entry.kind).ask(prepared, entry, new_call_id=new_call_id, seconds=seconds)
+
+    # What the Gemini API alone can do.
+
+    @property
+    def embed(self) -> Ask:
+        return self._ai_studio.embed
+
+    @property
+    def speak(self) -> Ask:
+        return self._ai_studio.speak
+
+    @property
+    def draw(self) -> Ask:
+        return self._ai_studio.draw
+
+    @property
+    def transcribe(self) -> Ask:
+        return self._ai_studio.transcribe
+
+    @property
+    def on_files(self) -> Ask:
+        return self._ai_studio.on_files
 
     def _way(self, kind: str) -> AiStudio | CodeAssist | GeminiCli:
         if kind in _GEMINI_API:

@@ -92,14 +92,14 @@ async def test_a_project_that_is_full_rests_for_files_alone_and_no_refusal_repea
 @pytest.mark.parametrize("kind", ["code_assist", "gemini_cli"])
 def test_where_nobody_keeps_files_that_is_said(kind):
     pool = pool_of(key(1, kind=kind))
-    prepared = Gemini(AiStudio(None, "", None), None, None).prepare_files(looking("files/1"), pool.roster)
+    prepared = Gemini(None, None, None).prepare_files(looking("files/1"), pool.roster)
     error = nothing_free(pool, FILES, kinds=prepared.kinds, unfit=prepared.unfit, at=NOON)
     assert isinstance(error, NoCredential)
     assert "keeps no files" in error.message
 
 
 def test_only_an_upload_binds_what_comes_later():
-    prepare = Gemini(AiStudio(None, "", None), None, None).prepare_files
+    prepare = Gemini(None, None, None).prepare_files
     custody = Custody("project:p", "file-1")
     assert prepare(looking("files/1"), Roster(), custody=custody).lasting is False
     assert prepare(uploading(Text(b"x"), mime_type="text/plain"), Roster()).lasting is True

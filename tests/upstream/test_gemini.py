@@ -15,8 +15,6 @@ from tests.credentials.pools import FLASH, NOON, key, pool_of
 class Way:
     """One way to Gemini; `installed` matters to the CLI only."""
 
-    embed = speak = draw = transcribe = on_files = None
-
     def __init__(self, *, installed: bool = True) -> None:
         self.installed = installed
         self.asked: list[str] = []
