@@ -13,6 +13,7 @@ from unfold.widgets import (
 )
 
 from credentials.accounts import gemini_cli, terms
+from credentials.accounts.login_forms import OwnClientForm
 from credentials.accounts.wanted import NO_PROJECT_ID, LoginFailed, Wanted, checked, is_project_id
 from credentials.forms import CredentialForm, KeyForm
 from credentials.models import Credential, GoogleLogin, Kind, Use
@@ -94,7 +95,7 @@ def _use_field(choices: list[tuple[str, str]]) -> forms.ChoiceField:
     return forms.ChoiceField(label="What is it used for?", choices=choices, widget=UnfoldAdminRadioSelectWidget())
 
 
-class ConnectForm(forms.Form):
+class ConnectForm(OwnClientForm):
     """What must be known before somebody is sent to Google. Nothing is chosen beforehand: each use has terms of its own."""
 
     use = _use_field(Use.choices)
@@ -120,9 +121,15 @@ class ConnectForm(forms.Form):
         if settings.GOOGLE_CLOUD_PROJECT:
             self.fields["project"].help_text += f" Empty: {settings.GOOGLE_CLOUD_PROJECT} (GOOGLE_CLOUD_PROJECT)."
 
-    def clean(self) -> None:
-        if self.errors:
-            return
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        if not settings.GOOGLE_OAUTH_CLIENT_ID and not given.get("client_id") and "client_id" not in self.errors:
+            self.add_error("client_id", "There is no client in the settings (GOOGLE_OAUTH_CLIENT_ID): the account needs its own.")
+        if not self.errors:
+            self._check_use()
+        return given
+
+    def _check_use(self) -> None:
         use, project = self.cleaned_data["use"], self.cleaned_data["project"].strip()
         if use == Use.CODE_ASSIST and not self.cleaned_data["terms"]:
             self.add_error("terms", "Code Assist needs it. For the Gemini API you need not acknowledge anything.")

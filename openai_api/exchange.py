@@ -21,7 +21,7 @@ from openai_api.ids import new_call_id, new_uid
 from openai_api.orders.base import Desk, Order
 from openai_api.relay import Relay
 from openai_api.translation.conversation import Notice
-from openai_api.translation.events import Event, ToolCallDelta
+from openai_api.translation.events import Event, MediaDelta, ToolCallDelta
 from openai_api.upstream.base import FILES, Upstream
 from openai_api.usage import CLIENT_GONE, Entry
 
@@ -166,6 +166,8 @@ class Exchange:
         for event in batch:
             if isinstance(event, ToolCallDelta) and event.signature:
                 self._gateway.signatures.remember(self._token.owner_id, event.id, model=self.model, signature=event.signature)
+            elif isinstance(event, MediaDelta):
+                self._gateway.signatures.remember_picture(self._token.owner_id, event, model=self.model)
 
     async def settle(self) -> None:
         """End every call and write the record; once, however often it is called."""

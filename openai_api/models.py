@@ -74,7 +74,7 @@ class UploadedFile(models.Model):
 
 
 class ThoughtSignature(models.Model):
-    """Gemini's signature of a tool call, for clients that do not send it back. It is given to its owner alone."""
+    """Gemini's signature of a tool call or a picture, for clients that do not send it back. It is given to its owner alone."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     call_id = models.CharField(max_length=100)

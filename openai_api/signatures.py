@@ -1,11 +1,12 @@
-"""Custody of Gemini's thought signatures for clients that drop them: per token owner, by tool-call id.
+"""Custody of Gemini's thought signatures for clients that drop them: per token owner, by tool-call id or by picture.
 
 Kept in memory and, a moment later, in the database, so that another process or the next start can restore them too.
 """
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
+from hashlib import blake2b
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -14,11 +15,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from openai_api.models import ThoughtSignature
-from openai_api.translation.conversation import Conversation, ToolCall, Turn
+from openai_api.translation.conversation import Conversation, Media, Part, Text, ToolCall, Turn
+from openai_api.translation.events import MediaDelta
+from openai_api.translation.gemini.capabilities import capabilities_of
 
 MOST_BYTES = 32 * 1024 * 1024
 LONGEST_ID = 100
 """Characters, as many as the column holds."""
+
+_PICTURE = "picture:"
+_TEXT_BEFORE = "text-before:"
+"""The first text of the answer that a picture belongs to."""
+_SIGNED = (ToolCall, Media, Text)
 
 
 class Kept(Struct, frozen=True):
@@ -27,7 +35,7 @@ class Kept(Struct, frozen=True):
 
 
 Key = tuple[int, str]
-"""(owner, tool-call id)"""
+"""(owner, id): a tool call's own id, or one made of a picture's content."""
 Lookup = Callable[[int, list[str]], Awaitable[dict[Key, Kept]]]
 
 
@@ -45,14 +53,25 @@ class SignatureStore:
         if owner and len(call_id) <= LONGEST_ID and call_id.isprintable():
             self._unsaved[owner, call_id] = kept
 
+    def remember_picture(self, owner: int, made: MediaDelta, *, model: str) -> None:
+        """The picture by its content, and the text before it too: clients keep nothing else, and join texts as they like."""
+        if made.signature or made.text_signature:
+            digest = _digest(made.data)
+            for id, signature in ((_PICTURE + digest, made.signature), (_TEXT_BEFORE + digest, made.text_signature)):
+                if signature:
+                    self.remember(owner, id, model=model, signature=signature)
+
     async def restore(self, conversation: Conversation, owner: int) -> Conversation:
         """The conversation with the signatures that its client dropped, and without those that another model made."""
-        calls = [call for turn in conversation.turns for call in _calls(turn)]
-        if not calls:
+        pictures = capabilities_of(conversation.model).signs_pictures
+        ids = [_ids(turn, pictures=pictures) for turn in conversation.turns]
+        if not any(any(of_turn) for of_turn in ids):
             return conversation
-        await self._fetch(owner, _current(conversation))
-        turns = tuple(self._restored(turn, owner, conversation.model) for turn in conversation.turns)
-        return replace(conversation, turns=turns)
+        await self._fetch(owner, _needed(conversation.turns, ids))
+        turns = zip(conversation.turns, ids, strict=True)
+        return replace(
+            conversation, turns=tuple(self._restored(turn, of_turn, owner, conversation.model) for turn, of_turn in turns)
+        )
 
     def take_unsaved(self) -> dict[Key, Kept]:
         taken, self._unsaved = self._unsaved, {}
@@ -62,27 +81,26 @@ class SignatureStore:
         """What could not be saved is tried again, as long as it is remembered at all."""
         self._unsaved = {key: kept for key, kept in {**unsaved, **self._unsaved}.items() if key in self._kept}
 
-    async def _fetch(self, owner: int, calls: Iterable[ToolCall]) -> None:
-        """Ask the database for what this process has not seen. Only the current turn's signatures are ever checked."""
-        unknown = [call.id for call in calls if not call.signature and (owner, call.id) not in self._kept]
+    async def _fetch(self, owner: int, ids: Iterable[str]) -> None:
+        """Ask the database for what this process has not seen."""
+        unknown = [id for id in dict.fromkeys(ids) if (owner, id) not in self._kept]
         if unknown and owner:
             for key, kept in (await self._lookup(owner, unknown)).items():
                 self._hold(key, kept)
 
-    def _restored(self, turn: Turn, owner: int, model: str) -> Turn:
-        if not any(_calls(turn)):
+    def _restored(self, turn: Turn, ids: Sequence[str], owner: int, model: str) -> Turn:
+        if not any(ids):
             return turn
-        return replace(
-            turn, parts=tuple(self._signed(part, owner, model) if isinstance(part, ToolCall) else part for part in turn.parts)
-        )
+        parts = zip(turn.parts, ids, strict=True)
+        return replace(turn, parts=tuple(self._signed(part, id, owner, model) for part, id in parts))
 
-    def _signed(self, call: ToolCall, owner: int, model: str) -> ToolCall:
-        kept = self._kept.get((owner, call.id))
-        if kept is None:
-            return call
+    def _signed(self, part: Part, id: str, owner: int, model: str) -> Part:
+        kept = self._kept.get((owner, id)) if id else None
+        if kept is None or not isinstance(part, _SIGNED):
+            return part
         if kept.model != model:
-            return replace(call, signature="")
-        return call if call.signature else replace(call, signature=kept.signature)
+            return replace(part, signature="")
+        return part if part.signature else replace(part, signature=kept.signature)
 
     def _hold(self, key: Key, kept: Kept) -> None:
         before = self._kept.pop(key, None)
@@ -115,18 +133,37 @@ def look_up(owner: int, call_ids: list[str]) -> dict[Key, Kept]:
     return {(owner, row.call_id): Kept(row.model, row.signature) for row in rows}
 
 
-def _calls(turn: Turn) -> Iterable[ToolCall]:
-    return (part for part in turn.parts if isinstance(part, ToolCall))
+def _ids(turn: Turn, *, pictures: bool) -> list[str]:
+    """For each part of a turn, the id under which its signature may be kept; empty where it has none."""
+    ids = [part.id if isinstance(part, ToolCall) else "" for part in turn.parts]
+    if not pictures or turn.role != "model":
+        return ids
+    digests = {place: _digest(part.data) for place, part in enumerate(turn.parts) if isinstance(part, Media)}
+    for place, digest in digests.items():
+        ids[place] = _PICTURE + digest
+    text = next((place for place, part in enumerate(turn.parts) if isinstance(part, Text)), None)
+    if digests and text is not None:
+        ids[text] = _TEXT_BEFORE + next(iter(digests.values()))
+    return ids
 
 
-def _current(conversation: Conversation) -> list[ToolCall]:
-    """The calls of the current turn: those after the last message that is not a tool's result."""
-    calls: list[ToolCall] = []
-    for turn in reversed(conversation.turns):
-        if turn.role in ("user", "system"):
-            break
-        calls += _calls(turn)
-    return calls
+def _needed(turns: Sequence[Turn], ids: Sequence[Sequence[str]]) -> list[str]:
+    """The ids of what has no signature and will be checked for one: of calls, those of the current turn alone.
+
+    That is what comes after the last message that is not a tool's result.
+    """
+    current = max((number + 1 for number, turn in enumerate(turns) if turn.role in ("user", "system")), default=0)
+    return [
+        id
+        for number, (turn, of_turn) in enumerate(zip(turns, ids, strict=True))
+        for part, id in zip(turn.parts, of_turn, strict=True)
+        if id and isinstance(part, _SIGNED) and not part.signature and (number >= current or not isinstance(part, ToolCall))
+    ]
+
+
+def _digest(data: str) -> str:
+    """`data`: base64, which some clients send back without its padding."""
+    return blake2b(data.rstrip("=").encode(), digest_size=24).hexdigest()
 
 
 def _size(kept: Kept) -> int:

@@ -49,17 +49,22 @@ class Done(Struct, frozen=True):
         return left
 
 
-def begin(session: MutableMapping[str, Any], wanted: Wanted, *, redirect_uri: str) -> str:
-    """The address at Google where a person consents. Raises LoginFailed."""
+def begin(
+    session: MutableMapping[str, Any], wanted: Wanted, *, redirect_uri: str, client: oauth.OAuthClient | None = None
+) -> str:
+    """The address at Google where a person consents. Raises LoginFailed.
+
+    `client` becomes the account's own. None: the one that it has, or else the operator's.
+    """
     account = _account(wanted)
     state, verifier = secrets.token_urlsafe(32), oauth.new_verifier()
     try:
-        client = oauth.client_of(getattr(account, "login", None))
+        asking = client or oauth.client_of(getattr(account, "login", None))
     except oauth.ClientMissing as error:
         raise _failure(error) from error
-    pending.keep(session, state, wanted, redirect_uri=redirect_uri, verifier=verifier)
+    pending.keep(session, state, wanted, redirect_uri=redirect_uri, verifier=verifier, client=client)
     return oauth.authorize_url(
-        client,
+        asking,
         redirect_uri=redirect_uri,
         state=state,
         verifier=verifier,
@@ -74,7 +79,7 @@ def complete(login: pending.Pending, verifier: str, callback: Callback) -> Done:
         raise _refused_at_google(callback.error)
     account = _account(login.wanted)
     try:
-        client = oauth.client_of(getattr(account, "login", None))
+        client = login.client or oauth.client_of(getattr(account, "login", None))
         tokens = oauth.exchange(client, code=callback.code, verifier=verifier, redirect_uri=login.redirect_uri)
         _check_granted(tokens, Use(login.wanted.use))
         email = oauth.email_of(tokens.access_token)
@@ -84,7 +89,8 @@ def complete(login: pending.Pending, verifier: str, callback: Callback) -> Done:
     except oauth.OAuthError as error:
         raise _failure(error) from error
     _check_address(email, account)
-    credential, is_new = _store(login.wanted, email, tokens, client)
+    is_own = account is not None or login.client is not None
+    credential, is_new = _store(login.wanted, email, tokens, client if is_own else None)
     return Done(credential=credential, is_new=is_new, set_up=set_up_login(credential.pk))
 
 
@@ -98,7 +104,7 @@ def _account(wanted: Wanted) -> Credential | None:
     return account
 
 
-def _store(wanted: Wanted, email: str, tokens: oauth.Tokens, client: oauth.OAuthClient) -> tuple[Credential, bool]:
+def _store(wanted: Wanted, email: str, tokens: oauth.Tokens, client: oauth.OAuthClient | None) -> tuple[Credential, bool]:
     with transaction.atomic():
         if wanted.link is not None:
             links.use_up(wanted.link)
@@ -107,7 +113,7 @@ def _store(wanted: Wanted, email: str, tokens: oauth.Tokens, client: oauth.OAuth
             tokens=tokens,
             use=Use(wanted.use),
             kind=Kind(wanted.kind),
-            client=client if wanted.account is not None else None,
+            client=client,
             project=wanted.project,
             label=wanted.label,
             terms_accepted_by=wanted.terms_accepted_by,

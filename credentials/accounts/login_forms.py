@@ -1,11 +1,57 @@
 """What is asked before and after the visit at Google."""
 
+from typing import Any
+
 from django import forms
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
+from django.conf import settings
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
+)
 
 from credentials.accounts import terms
+from credentials.accounts.oauth import OAuthClient
 from credentials.accounts.wanted import Wanted
 from credentials.models import Use
+
+
+class OwnClientForm(forms.Form):
+    """The OAuth client by which an account is logged in, if it is not to be the operator's. Its secret never comes out."""
+
+    client_id = forms.CharField(
+        required=False,
+        label="Client ID",
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget({"autocomplete": "off", "spellcheck": "false"}),
+        help_text="Such as 1234-abcd.apps.googleusercontent.com.",
+    )
+    client_secret = forms.CharField(
+        required=False,
+        label="Client secret",
+        max_length=500,
+        widget=UnfoldAdminPasswordWidget({"autocomplete": "off"}),
+        help_text="It is kept encrypted, and never shown again.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or self.cleaned_data
+        if given.get("client_secret") and not given.get("client_id"):
+            self.add_error("client_id", "A secret belongs to a client: give its ID as well.")
+        if given.get("client_id") and not given.get("client_secret"):
+            self.add_error("client_secret", "Give the secret of the client as well.")
+        return given
+
+    @property
+    def client(self) -> OAuthClient | None:
+        given = self.cleaned_data
+        return OAuthClient(given["client_id"], given["client_secret"]) if given["client_id"] else None
+
+    @property
+    def unfolded(self) -> bool:
+        """Whether the fields are to be seen at once: there is something wrong with them, or nothing works without them."""
+        return not settings.GOOGLE_OAUTH_CLIENT_ID or bool({"client_id", "client_secret"} & set(self.errors))
 
 
 class QuestionsForm(forms.Form):

@@ -58,12 +58,18 @@ class ClientRefused(OAuthError):
     """The OAuth client is at fault, and with it every account that was logged in by it."""
 
     message = "Google does not accept the OAuth client."
-    remedy = "Check GOOGLE_OAUTH_CLIENT_ID and GOOGLE_OAUTH_CLIENT_SECRET, or the client that the account has brought along."
+    remedy = (
+        "Check its id and its secret: those of the account's own client, if it has one, and GOOGLE_OAUTH_CLIENT_ID and "
+        "GOOGLE_OAUTH_CLIENT_SECRET otherwise."
+    )
 
 
 class ClientMissing(OAuthError):
     message = "No OAuth client is configured."
-    remedy = "Set GOOGLE_OAUTH_CLIENT_ID and GOOGLE_OAUTH_CLIENT_SECRET; docs/google-accounts.md shows how to make one."
+    remedy = (
+        "Set GOOGLE_OAUTH_CLIENT_ID and GOOGLE_OAUTH_CLIENT_SECRET, or give the account a client of its own where you connect it "
+        "in the admin; docs/google-accounts.md shows how to make one."
+    )
 
 
 class ConsentDenied(OAuthError):

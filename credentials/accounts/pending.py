@@ -8,6 +8,7 @@ import msgspec
 from django.utils.timezone import now
 from msgspec import Struct
 
+from credentials.accounts.oauth import OAuthClient
 from credentials.accounts.wanted import LoginFailed, Wanted
 from credentials.crypto import decrypt, encrypt
 
@@ -20,17 +21,41 @@ _AGAIN = "Begin the login again."
 
 
 class Pending(Struct, frozen=True):
-    """A login under way. `verifier` is the secret half of its PKCE challenge, sealed; `began_at` is a time of the epoch."""
+    """A login under way. `verifier` is the secret half of its PKCE challenge, sealed; `began_at` is a time of the epoch.
+
+    `client_id`, and `client_secret`, sealed too, are of the client that somebody gave for this login; empty: nobody has.
+    """
 
     wanted: Wanted
     redirect_uri: str
     verifier: str
     began_at: float
+    client_id: str = ""
+    client_secret: str = ""
     used: bool = False
 
+    @property
+    def client(self) -> OAuthClient | None:
+        return OAuthClient(self.client_id, decrypt(self.client_secret)) if self.client_id else None
 
-def keep(session: MutableMapping[str, Any], state: str, wanted: Wanted, *, redirect_uri: str, verifier: str) -> None:
-    login = Pending(wanted=wanted, redirect_uri=redirect_uri, verifier=encrypt(verifier), began_at=now().timestamp())
+
+def keep(
+    session: MutableMapping[str, Any],
+    state: str,
+    wanted: Wanted,
+    *,
+    redirect_uri: str,
+    verifier: str,
+    client: OAuthClient | None = None,
+) -> None:
+    login = Pending(
+        wanted=wanted,
+        redirect_uri=redirect_uri,
+        verifier=encrypt(verifier),
+        began_at=now().timestamp(),
+        client_id=client.id if client else "",
+        client_secret=encrypt(client.secret) if client else "",
+    )
     logins = session.get(_KEY, {}) | {state: msgspec.to_builtins(login)}
     session[_KEY] = dict(sorted(logins.items(), key=lambda item: item[1]["began_at"])[-MOST:])
 
@@ -49,7 +74,8 @@ def take(session: MutableMapping[str, Any], state: str) -> tuple[Pending, str]:
     login = msgspec.convert(logins[found[0]], Pending)
     if login.used:
         raise LoginFailed("This login has been used already: an answer of Google's is good for one login.", _AGAIN)
-    session[_KEY] = logins | {found[0]: msgspec.to_builtins(msgspec.structs.replace(login, verifier="", used=True))}
+    used_up = msgspec.structs.replace(login, verifier="", client_secret="", used=True)
+    session[_KEY] = logins | {found[0]: msgspec.to_builtins(used_up)}
     if login.began_at < now().timestamp() - LIFETIME:
         raise LoginFailed(f"This login began more than {LIFETIME // 60} minutes ago.", _AGAIN)
     return login, decrypt(login.verifier)

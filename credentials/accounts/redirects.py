@@ -38,6 +38,11 @@ def redirect_for(request: HttpRequest, *, paste: bool, own_client: bool) -> Redi
     return Redirect(loopback_uri(), comes_back=False)
 
 
+def to_register(request: HttpRequest) -> str:
+    """What a client for web applications must have among its redirect URIs, so that Google leads this browser back."""
+    return settings.GOOGLE_OAUTH_REDIRECT_URI or request.build_absolute_uri(reverse("auth:callback"))
+
+
 def pasted_redirect() -> str:
     """Where Google is told to send a browser that has no way to this Castor."""
     return settings.GOOGLE_OAUTH_REDIRECT_URI or loopback_uri()

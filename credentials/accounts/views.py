@@ -11,14 +11,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 from msgspec.structs import replace
 
 from credentials.accounts import login as logins
 from credentials.accounts import pending, terms
 from credentials.accounts.links import open_link
-from credentials.accounts.login_forms import PastedForm, QuestionsForm
-from credentials.accounts.redirects import Callback, read_callback, read_pasted, redirect_for
+from credentials.accounts.login_forms import OwnClientForm, PastedForm, QuestionsForm
+from credentials.accounts.oauth import OAuthClient
+from credentials.accounts.redirects import Callback, read_callback, read_pasted, redirect_for, to_register
 from credentials.accounts.wanted import LoginFailed, Wanted, checked, wanted_again
 from credentials.models import Credential, GoogleLogin, Kind, Use
 
@@ -43,22 +45,27 @@ def page_of_a_login(view: View) -> View:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@sensitive_post_parameters("client_secret")
 @page_of_a_login
 def login(request: HttpRequest) -> HttpResponse:
     """To Google. Query: `link` (a one-time link), or of an admin: `use`, `kind`, `project`, `label`, or `account` (an id: again).
-    `paste`: the address at which Google's login ends will be pasted here."""
+    `paste`: the address at which Google's login ends will be pasted here; `web`: the account's own client is one for the web."""
     by_link = "link" in request.GET
     if not by_link and not (request.user.is_active and request.user.is_staff):
         return redirect_to_login(request.get_full_path(), reverse("admin:login"))
     wanted = _of_link(request) if by_link else _of_admin(request)
-    questions = QuestionsForm(wanted, request.POST if request.method == "POST" else None)
-    if questions.fields and not questions.is_valid():
-        return _page(request, "questions", "Connect a Google account", form=questions, wanted=wanted, terms=terms)
+    given = request.POST if request.method == "POST" else None
+    questions = QuestionsForm(wanted, given)
+    # Whoever holds a link cannot choose by which client this Castor asks.
+    own = OwnClientForm(None if by_link else given)
+    if (questions.fields and not questions.is_valid()) or (own.is_bound and not own.is_valid()):
+        asked: dict[str, Any] = {"form": questions, "wanted": wanted, "terms": terms, "own_client": None if by_link else own}
+        asked["callback"] = to_register(request)
+        return _page(request, "questions", "Connect a Google account", **asked)
     answers = questions.cleaned_data if questions.fields else {}
     accepted_by = request.user.get_username() if answers.get("terms") else wanted.terms_accepted_by
-    return _to_google(
-        request, checked(replace(wanted, project=answers.get("project", wanted.project), terms_accepted_by=accepted_by))
-    )
+    wanted = checked(replace(wanted, project=answers.get("project", wanted.project), terms_accepted_by=accepted_by))
+    return _to_google(request, wanted, own.client if own.is_bound else None)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -115,16 +122,28 @@ def _again(account: str) -> Wanted:
     return wanted_again(found)
 
 
-def _to_google(request: HttpRequest, wanted: Wanted) -> HttpResponse:
-    target = redirect_for(request, paste="paste" in request.GET, own_client=_has_own_client(wanted))
-    url = logins.begin(request.session, wanted, redirect_uri=target.uri)
+def _to_google(request: HttpRequest, wanted: Wanted, client: OAuthClient | None) -> HttpResponse:
+    paste = "paste" in request.GET
+    for_desktops = _is_for_desktops(request, wanted, client)
+    target = redirect_for(request, paste=paste, own_client=for_desktops)
+    url = logins.begin(request.session, wanted, redirect_uri=target.uri, client=client)
     if target.comes_back:
         return redirect(url)
-    return _page(request, "paste", "Connect a Google account", url=url, redirect_uri=target.uri, form=PastedForm())
+    # Castor does not know what sort of client an account has: there is a way on for the other sort.
+    way_back = f"{request.get_full_path()}&web=1" if for_desktops and not paste else ""
+    page: dict[str, Any] = {"url": url, "redirect_uri": target.uri, "form": PastedForm(), "way_back": way_back}
+    return _page(request, "paste", "Connect a Google account", **page)
 
 
-def _has_own_client(wanted: Wanted) -> bool:
-    return wanted.account is not None and GoogleLogin.objects.filter(pk=wanted.account).exclude(client_id="").exists()
+def _is_for_desktops(request: HttpRequest, wanted: Wanted, client: OAuthClient | None) -> bool:
+    """Whether Google sends whoever logs in by this client to loopback addresses only, as far as anybody knows.
+
+    Nearly all that imports have brought are. Of one that is given now, whoever gives it says so by choosing to paste.
+    """
+    if client is not None:
+        return "paste" in request.GET
+    has_own = wanted.account is not None and GoogleLogin.objects.filter(pk=wanted.account).exclude(client_id="").exists()
+    return has_own and "web" not in request.GET
 
 
 def _pasted(request: HttpRequest) -> Callback:

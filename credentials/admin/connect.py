@@ -10,11 +10,12 @@ from django.urls import reverse
 
 from credentials.account_forms import ConnectForm
 from credentials.accounts import gemini_cli, terms
+from credentials.accounts.redirects import to_register
 from credentials.models import Kind
 
 
 def connect_view(model_admin: ModelAdmin, request: HttpRequest, *, kind: Kind) -> HttpResponse:
-    """GET: the form. POST: on to the login, which takes over what the form has asked, the acknowledgement included."""
+    """GET: the form. POST: on to the login, which takes over what was asked, acknowledgement and client's secret included."""
     form = ConnectForm(request.POST if request.method == "POST" else None, kind=kind)
     refused = gemini_cli.NOT_INSTALLED if kind == Kind.GEMINI_CLI and not gemini_cli.installed() else ""
     if not refused and form.is_valid():
@@ -26,5 +27,6 @@ def connect_view(model_admin: ModelAdmin, request: HttpRequest, *, kind: Kind) -
         # an admin acknowledge something.
         return redirect(f"{reverse('auth:login')}?{urlencode(query)}", preserve_request=True)
     page = {"title": "Connect a Google account", "form": form, "kind": kind, "terms": terms, "refused": refused}
+    page["callback"] = to_register(request)
     context = model_admin.admin_site.each_context(request) | page
     return TemplateResponse(request, "credentials/connect.html", context, status=409 if refused and form.is_bound else 200)

@@ -6,8 +6,10 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.timezone import now
+from django.views.decorators.debug import sensitive_post_parameters
 from unfold.decorators import action, display
 
 from credentials import store
@@ -135,6 +137,7 @@ class LoginPages(CredentialAdmin):
         return self.ask(request, lacking, Question(terms.TITLE, "Acknowledge", AcknowledgeForm(answers(request)), effect, page))
 
     @action(description="Connect Google account", icon="login", permissions=["add"])
+    @method_decorator(sensitive_post_parameters("client_secret"))
     def connect(self, request: HttpRequest) -> HttpResponse:
         return connect_view(self, request, kind=self.kind)
 

@@ -76,7 +76,9 @@ def _asks_for_more(conversation: Conversation) -> Iterator[Notice]:
         yield Notice("extra_body.google.thinking_config.include_thoughts", "the Gemini CLI does not show thoughts")
     if conversation.web_search:
         yield Notice("web_search_options", "the Gemini CLI is run without tools")
-    if any(modality != "TEXT" for modality in conversation.modalities):
+    if "IMAGE" in capabilities_of(conversation.model).outputs:
+        yield Notice("", "The Gemini CLI makes no pictures: they take an API key, or a Google account for the Gemini API.")
+    elif any(modality != "TEXT" for modality in conversation.modalities):
         yield Notice("modalities", "the Gemini CLI answers in text only")
     if conversation.cached_content:
         yield Notice("cached_content", "the Gemini CLI takes no cached content")

@@ -18,6 +18,8 @@ Schema = dict[str, Any]
 
 class Text(Struct, frozen=True):
     text: str
+    signature: str = ""
+    """Gemini's thought signature (base64), where an image model said the text."""
 
 
 class Media(Struct, frozen=True):
@@ -27,6 +29,8 @@ class Media(Struct, frozen=True):
     data: str
     """Base64, standard alphabet, without a `data:` prefix."""
     name: str = ""
+    signature: str = ""
+    """Gemini's thought signature (base64), where a model made the file."""
 
 
 class StoredFile(Protocol):

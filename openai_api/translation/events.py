@@ -33,10 +33,13 @@ class ToolCallDelta(Struct, frozen=True, gc=False):
 
 
 class MediaDelta(Struct, frozen=True, gc=False):
-    """A file that the model made; `data` is base64."""
+    """A file that the model made; `data` is base64, and so are the signatures, which may be empty."""
 
     mime_type: str
     data: str
+    signature: str = ""
+    text_signature: str = ""
+    """That of the text before it, if this is the first file after it."""
 
 
 class DraftDelta(Struct, frozen=True, gc=False):

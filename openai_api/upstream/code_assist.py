@@ -12,6 +12,7 @@ from credentials.roster import Entry
 from openai_api.translation.code_assist import unwrap, wrap, wrap_count
 from openai_api.translation.conversation import Conversation, Notice
 from openai_api.translation.events import Event
+from openai_api.translation.gemini.capabilities import capabilities_of
 from openai_api.translation.splicing import in_memory
 from openai_api.upstream.access import AccessTokens, with_access
 from openai_api.upstream.answer import read_count, stream_answer, whole_answer
@@ -76,5 +77,7 @@ def beyond_code_assist(conversation: Conversation) -> Iterator[Notice]:
         yield Notice("service_tier", "Code Assist has no service tiers")
     if uploaded := next(conversation.uploaded_media(), None):
         yield Notice(uploaded.field, "Code Assist does not know what was uploaded to the Gemini API")
-    if any(modality != "TEXT" for modality in conversation.modalities):
+    if "IMAGE" in capabilities_of(conversation.model).outputs:
+        yield Notice("", "Code Assist makes no pictures: they take an API key, or a Google account for the Gemini API.")
+    elif any(modality != "TEXT" for modality in conversation.modalities):
         yield Notice("modalities", "Code Assist answers in text only")

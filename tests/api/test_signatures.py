@@ -2,7 +2,8 @@ import pytest
 
 from openai_api import signatures
 from openai_api.signatures import MOST_BYTES, Kept, SignatureStore
-from openai_api.translation.conversation import Conversation, Text, ToolCall, ToolResult, Turn
+from openai_api.translation.conversation import Conversation, Media, Text, ToolCall, ToolResult, Turn
+from openai_api.translation.events import MediaDelta
 
 FLASH, LITE = "gemini-3.8-flash", "gemini-3.5-flash-lite"
 
@@ -82,6 +83,80 @@ async def test_the_memory_is_bounded_and_forgets_the_oldest():
     for number in range(4):
         store.remember(1, f"call_{number}", model=FLASH, signature=big)
     assert await restored(store, 1, *(call(f"call_{number}") for number in range(4))) == ["", "", big, big]
+
+
+# --- Pictures -------------------------------------------------------------------------------------------------------
+
+IMAGE, OTHER_IMAGE = "gemini-3-pro-image", "gemini-3.1-flash-image"
+MADE = MediaDelta("image/png", "aGVsbG8=", signature="of picture", text_signature="of text")
+
+
+def drawn(*parts: Media | Text, role="model") -> Turn:
+    return Turn(role, parts)
+
+
+async def signed(store, *turns: Turn, owner=1, model=IMAGE) -> list[str]:
+    """The signatures of every text and picture of the conversation, once restored."""
+    whole = await store.restore(Conversation(model=model, turns=turns), owner)
+    return [part.signature for turn in whole.turns for part in turn.parts]
+
+
+def having_made(made=MADE, database=None) -> SignatureStore:
+    store = SignatureStore((database or Database()).look_up)
+    store.remember_picture(1, made, model=IMAGE)
+    return store
+
+
+@pytest.mark.parametrize("data", ["aGVsbG8=", "aGVsbG8"])
+async def test_a_picture_is_known_by_its_content_and_so_is_the_text_before_it(data):
+    later = drawn(Text("once more"), role="user")
+    assert await signed(having_made(), drawn(Text("Here:"), Media("image/png", data)), later) == ["of text", "of picture", ""]
+
+
+async def test_a_picture_that_the_user_sends_is_not_signed():
+    assert await signed(having_made(), drawn(Text("change this"), Media("image/png", "aGVsbG8="), role="user")) == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("part", "asked", "sent"),
+    [
+        (Media("image/png", "b3RoZXI="), {}, ""),
+        (Media("image/png", "aGVsbG8="), {"owner": 2}, ""),
+        (Media("image/png", "aGVsbG8="), {"model": OTHER_IMAGE}, ""),
+        (Media("image/png", "aGVsbG8=", signature="own"), {"model": OTHER_IMAGE}, ""),
+        (Media("image/png", "aGVsbG8=", signature="own"), {}, "own"),
+        (Media("image/png", "b3RoZXI=", signature="own"), {}, "own"),
+        (Media("image/png", "aGVsbG8="), {"model": FLASH}, ""),
+    ],
+)
+async def test_whose_signature_a_picture_gets(part, asked, sent):
+    assert await signed(having_made(), drawn(part), **asked) == [sent]
+
+
+async def test_another_process_finds_the_signatures_of_a_picture_in_the_database():
+    database = Database(having_made().take_unsaved())
+    store = SignatureStore(database.look_up)
+    history = (drawn(Text("Here:"), Media("image/png", "aGVsbG8=")), drawn(Text("more"), role="user"))
+    assert await signed(store, *history) == await signed(store, *history) == ["of text", "of picture", ""]
+    assert len(database.asked) == 1
+
+
+async def test_nothing_is_kept_of_an_unsigned_picture_and_nobody_is_asked_without_one():
+    database = Database()
+    store = having_made(MediaDelta("image/png", "aGVsbG8="), database)
+    assert store.take_unsaved() == {}
+    assert await signed(store, drawn(Text("hello")), drawn(Text("hi"), role="user")) == ["", ""]
+    assert database.asked == []
+
+
+@pytest.mark.django_db
+def test_the_ids_of_pictures_fit_into_the_database(owner):
+    store = SignatureStore(Database().look_up)
+    store.remember_picture(owner.pk, MADE, model=IMAGE)
+    unsaved = store.take_unsaved()
+    signatures.save(unsaved)
+    assert signatures.look_up(owner.pk, [id for _, id in unsaved]) == unsaved
+    assert sorted(kept.signature for kept in unsaved.values()) == ["of picture", "of text"]
 
 
 @pytest.mark.django_db

@@ -49,6 +49,16 @@ def tools():
     return {"end": first.finish_reason, "arguments": json.loads(call.function.arguments), "text": second.message.content}
 
 
+def pictures():
+    asked = {**ASKED, "model": "openai/gemini-3-pro-image", "modalities": ["image", "text"]}
+    whole = litellm.completion(**asked, messages=user("a red fox")).choices[0].message
+    chunks = list(litellm.completion(**asked, messages=user("a red fox"), stream=True))
+    streamed = litellm.stream_chunk_builder(chunks).choices[0].message
+    again = [*user("a red fox"), whole.model_dump(exclude_none=True), *user("now in blue")]
+    changed = litellm.completion(**asked, messages=again).choices[0].message
+    return [[image["image_url"]["url"] for image in message.images] for message in (whole, streamed, changed)]
+
+
 def errors():
     seen = []
     for changes in ({"api_key": "sk-nonsense"}, {"model": "openai/llama-9"}, {"temperature": "hot"}):
@@ -60,4 +70,4 @@ def errors():
 
 
 # All in one process: litellm takes seconds to import.
-print(json.dumps({case.__name__: case() for case in (whole, stream, in_async, tools, errors)}))
+print(json.dumps({case.__name__: case() for case in (whole, stream, in_async, tools, pictures, errors)}))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.server import HOME
+from tests.google import media
 
 PYTHON = HOME / ".venv-litellm" / "bin" / "python"
 CASES = Path(__file__).parent / "litellm_cases.py"
@@ -21,11 +22,12 @@ def test_litellm_gets_answers_streams_tools_and_errors(castor, google):
     assert result.returncode == 0, result.stderr
     seen = json.loads(result.stdout.splitlines()[-1])
 
-    whole, stream, *_, last = google.log.generation()
+    whole, stream, *_, last = [call for call in google.log.generation() if call.model == "gemini-3.8-flash"]
     for case, call in (("whole", whole), ("stream", stream)):
         assert seen[case] == {"text": "echo: hello", "end": "stop", "tokens": call.usage["totalTokenCount"]}
     assert seen["in_async"] == {"text": "echo: hello"}
     assert (seen["tools"]["end"], seen["tools"]["arguments"]) == ("tool_calls", {"city": "Paris"})
     assert "sunny" in seen["tools"]["text"]
     assert last.status == 200
+    assert seen["pictures"] == [[f"data:image/png;base64,{media.picture(1024, 1024)}"]] * 3
     assert seen["errors"] == ["AuthenticationError", "NotFoundError", "BadRequestError"]

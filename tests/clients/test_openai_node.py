@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from openai_api.translation.gemini.history import SKIP_SIGNATURE as STAND_IN
 from tests.api import recordings
 from tests.google import media, speech
 
@@ -164,6 +165,13 @@ def test_files_are_kept_listed_used_and_deleted(run, google):
     assert seen == {"bytes": 7, "status": "processed", "isListed": True, "text": "echo: Sum up.", "deleted": True}
     assert (gone["kind"], gone["status"], gone["param"]) == ("NotFoundError", 404, "file_id")
     assert (empty["kind"], empty["code"], empty["param"]) == ("BadRequestError", "empty_file", "file")
+
+
+def test_pictures_come_whole_and_streamed_and_go_back_with_their_signatures(run, google):
+    whole, streamed, changed = run("pictures")
+    assert whole == streamed == changed == [f"data:image/png;base64,{media.picture(1024, 1024)}"]
+    [sent] = [content["parts"] for content in google.log.generation()[-1].body["contents"] if content["role"] == "model"]
+    assert [part["thoughtSignature"] == STAND_IN for part in sent] == [False]
 
 
 def test_models_are_listed_and_retrieved(run):

@@ -116,6 +116,7 @@ def test_bulk_actions_are_those_of_keys(admin, by_login, installed):
 
 
 def test_a_login_for_it_is_for_code_assist_alone(admin, installed, settings):
+    settings.GOOGLE_OAUTH_CLIENT_ID = "castor-test-client"
     page = admin.get(f"{CLI}connect/").content.decode()
     assert 'value="code_assist"' in page
     assert 'value="gemini_api"' not in page

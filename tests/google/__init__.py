@@ -49,6 +49,7 @@ Scripts say otherwise, for the next call or for those of one key, model and numb
     google.script(status=418, body={"odd": True})                         # any other answer
     google.script(text="Grüße", thoughts="Hm.", tokens_per_chunk=1)
     google.script(calls=[{"name": "f", "args": {"x": 1}}, {"name": "g"}])
+    google.script(text="Here.", pictures=2)                               # of an image model; google.lenient_pictures = True
     google.script(empty=True)                                             # 200 + STOP + nothing
     google.script(block_reason="PROHIBITED_CONTENT"); google.script(finish_reason="SAFETY", text="")
     google.script(ratings=[{"category": "HARM_CATEGORY_HARASSMENT", "probability": "HIGH", "blocked": True}])

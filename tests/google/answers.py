@@ -13,7 +13,7 @@
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct, field
@@ -91,13 +91,13 @@ def _speak(answer: Answer, request: dict[str, Any], model: Model, script: Script
     elif script.text is not None or script.calls or script.megabytes:
         answer.text = script.text or FILLER * round(script.megabytes * 1_000_000 / len(FILLER))
         answer.calls = script.calls
+        answer.media = list(_pictures(request, script.pictures or 0))
     elif is_silent:
         answer.thoughts, answer.thought_tokens = "", 0
     elif calls := list(wishes.calls(request)):
         answer.calls = calls
-    elif model.kind == "image":
-        size = media.pixels(request.get("generationConfig", {}).get("imageConfig", {}))
-        answer.media = [{"mimeType": "image/png", "data": media.picture(*size)}]
+    elif model.kind == "image" and "IMAGE" in _modalities(request):
+        answer.media = list(_pictures(request, 1 if script.pictures is None else script.pictures))
     elif model.kind == "speech":
         answer.media = speech.blobs(wishes.last_text(request), model, script, streamed=streamed)
     else:
@@ -109,6 +109,17 @@ def _write_down(answer: Answer, config: dict[str, Any], words: list[str]) -> Non
         answer.turns = transcription.turns(words, config)
     else:
         answer.text = " ".join(words)
+
+
+def _modalities(request: dict[str, Any]) -> list[str]:
+    return list(request.get("generationConfig", {}).get("responseModalities") or ("TEXT", "IMAGE"))
+
+
+def _pictures(request: dict[str, Any], count: int) -> Iterator[dict[str, Any]]:
+    """No two of them are the same."""
+    size = media.pixels(request.get("generationConfig", {}).get("imageConfig", {}))
+    for number in range(count):
+        yield {"mimeType": "image/png", "data": media.numbered(*size, number)}
 
 
 def _respect_limits(answer: Answer, config: dict[str, Any]) -> None:

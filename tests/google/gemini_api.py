@@ -68,7 +68,7 @@ class GeminiAPI(Surface):
             call.project = keys.authenticate(call.key, self.state.keys, self.state.everybody)
 
     def check(self, call: Call, request: Body) -> None:
-        rules.check(call.method, call.model, request)
+        rules.check(call.method, call.model, request, lenient=self.state.lenient_pictures)
         self.state.files.check_named(request.get("generateContentRequest", request), call.project)
         if call.method in GENERATION and models.MODELS[call.model].kind == "transcription":
             transcription.check(request, self.state.files)

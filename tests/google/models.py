@@ -36,8 +36,12 @@ class Model(Struct, frozen=True, kw_only=True):
 
     @property
     def checks_signatures(self) -> bool:
-        """Section 2.4: the text models of 3 and 4. Image models are in dispute, and let through here."""
-        return self.generation in ("3", "4") and self.kind == "text"
+        """Section 2.4: the text and image models of 3 and 4."""
+        return self.generation in ("3", "4") and self.kind in ("text", "image")
+
+    @property
+    def signs_pictures(self) -> bool:
+        return self.checks_signatures and self.kind == "image"
 
     @property
     def quota_name(self) -> str:

@@ -20,6 +20,13 @@ def call_part(call: dict[str, Any], model: Model, number: int, nonce: bytes) -> 
     return part
 
 
+def media_part(blob: dict[str, Any], model: Model, nonce: bytes) -> dict[str, Any]:
+    part: dict[str, Any] = {"inlineData": blob}
+    if model.signs_pictures:
+        part["thoughtSignature"] = signatures.for_picture(model, blob, nonce)
+    return part
+
+
 def spoken(parts: list[dict[str, Any]]) -> Counter[str]:
     """Tokens of what is visible of an answer, by modality."""
     counts: Counter[str] = Counter()

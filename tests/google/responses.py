@@ -7,7 +7,7 @@ from typing import Any
 from tests.google import signatures, tokens
 from tests.google.answers import Answer
 from tests.google.models import Model
-from tests.google.parts import call_part, spoken
+from tests.google.parts import call_part, media_part, spoken
 from tests.google.scripts import Script
 
 MOST_CHUNKS = 20
@@ -84,7 +84,7 @@ def _parts(answer: Answer, model: Model) -> Parts:
     if answer.text and not answer.calls and model.checks_signatures:
         parts[-1]["thoughtSignature"] = signatures.for_text(model, nonce)
     parts += [call_part(call, model, number, nonce) for number, call in enumerate(answer.calls)]
-    return parts + answer.turns + [{"inlineData": blob} for blob in answer.media]
+    return parts + answer.turns + [media_part(blob, model, nonce) for blob in answer.media]
 
 
 def _steps(answer: Answer, model: Model, script: Script) -> list[Parts]:
@@ -92,12 +92,16 @@ def _steps(answer: Answer, model: Model, script: Script) -> list[Parts]:
     nonce = secrets.token_bytes(signatures.NONCE_BYTES)
     steps: list[Parts] = [[{"text": piece, "thought": True}] for piece in _pieces(answer.thoughts, script)]
     steps += [answer.traces] * bool(answer.traces)
-    steps += [[{"text": piece}] for piece in _pieces(answer.text, script)]
+    texts: list[Parts] = [[{"text": piece}] for piece in _pieces(answer.text, script)]
+    if texts and answer.media and model.signs_pictures:
+        # What comes first after the thoughts is signed, text or picture.
+        texts[0][0]["thoughtSignature"] = signatures.for_text(model, nonce)
+    steps += texts
     calls = [call_part(call, model, number, nonce) for number, call in enumerate(answer.calls)]
     steps += [[call] for call in calls] if model.generation != "2.5" else [calls] * bool(calls)
     steps += [[turn] for turn in answer.turns]
-    steps += [[{"inlineData": blob}] for blob in answer.media]
-    if answer.text and not answer.calls and model.checks_signatures:
+    steps += [[media_part(blob, model, nonce)] for blob in answer.media]
+    if answer.text and not answer.calls and not answer.media and model.checks_signatures:
         # The signature of a plain text comes at its end, with no text of its own (section 1.13).
         steps.append([{"text": "", "thoughtSignature": signatures.for_text(model, nonce)}])
     elif answer.calls and model.generation != "2.5":

@@ -8,7 +8,7 @@ from tests.google.models import Model
 from tests.google.scripts import GENERATION
 
 
-def check(method: str, model_id: str, request: dict[str, Any]) -> None:
+def check(method: str, model_id: str, request: dict[str, Any], *, lenient: bool = False) -> None:
     """Refuse a request (in its canonical form, see `transcoding`) that breaks a rule of Google's."""
     if method == "listModels":
         return
@@ -18,7 +18,7 @@ def check(method: str, model_id: str, request: dict[str, Any]) -> None:
         return
     model = models.find(model_id, method)
     if method in GENERATION:
-        check_generation(request, model)
+        check_generation(request, model, lenient=lenient)
     elif method == "countTokens":
         _check_count(request, model)
     elif method == "embedContent":
@@ -32,13 +32,14 @@ def check(method: str, model_id: str, request: dict[str, Any]) -> None:
             contents.check_parts([one.get("content", {})], f"BatchEmbedContentsRequest.requests[{number}].content")
 
 
-def check_generation(request: dict[str, Any], model: Model) -> None:
+def check_generation(request: dict[str, Any], model: Model, *, lenient: bool = False) -> None:
+    """`lenient`: unsigned pictures of the model's are let through, see `signatures`."""
     contents.check(request, model)
     tools.check(request, model)
     generation.check(request, model)
     speech.check(request, model)
     thinking.check(request.get("generationConfig", {}).get("thinkingConfig", {}), model)
-    signatures.check(request.get("contents", []), model)
+    signatures.check(request.get("contents", []), model, lenient=lenient)
 
 
 def check_parts(request: dict[str, Any]) -> None:

@@ -56,6 +56,8 @@ class Script(Struct, kw_only=True, forbid_unknown_fields=True):
     thoughts: str | None = None
     calls: list[dict[str, Any]] = field(default_factory=list)
     """Function calls: `{"name": …, "args": {…}}`, with `id` if it matters."""
+    pictures: int | None = None
+    """Of an image model; they follow the text, if there is one."""
     finish_reason: str | None = None
     finish_message: str = ""
     block_reason: str | None = None

@@ -188,6 +188,15 @@ class GoogleSimulator:
         self.oauth.rotate_refresh_tokens = rotate
 
     @property
+    def lenient_pictures(self) -> bool:
+        """Whether pictures that a model has made may come back to it unsigned. Off by default."""
+        return self.state.lenient_pictures
+
+    @lenient_pictures.setter
+    def lenient_pictures(self, lenient: bool) -> None:
+        self.state.lenient_pictures = lenient
+
+    @property
     def token_lifetime(self) -> float:
         """Seconds that the next access tokens live."""
         return self.oauth.token_lifetime

@@ -29,6 +29,8 @@ class State:
         self.scripts = Scripts()
         self.log = Log()
         self.connections = Connections()
+        self.lenient_pictures = False
+        """Pictures that image models are sent back as their own need no signature. Which of the two Google does is in dispute."""
 
     def reset(self) -> None:
         """Forget scripts, calls, quotas, files, the clock's moves, and the keys and accounts that were added since.
@@ -44,3 +46,4 @@ class State:
         self.files.reset()
         self.scripts.clear()
         self.log.clear()
+        self.lenient_pictures = False

@@ -1,10 +1,12 @@
 """Thought signatures: where they are issued, where they are needed, and what an odd one gets (sections 2.4 and 2.5)."""
 
 import base64
+import io
 
 import pytest
+from PIL import Image
 
-from tests.google.asking import FLASH, FLASH_25, ask, call, model, parts, result, saying, stream, tools, user
+from tests.google.asking import FLASH, FLASH_25, ask, call, configured, model, parts, result, saying, stream, tools, user
 
 ASKED = user('call f {"x": 1} call g')
 DECLARED = {"tools": tools({"name": "f"}, {"name": "g"})}
@@ -134,3 +136,84 @@ def test_an_alias_takes_the_signatures_of_its_target(google, step):
 
 def test_3_1_flash_lite_drops_a_bad_signature_silently(google, step):
     assert asked_again(google, [ASKED, step, results_of(step)], "gemini-3.1-flash-lite").status_code == 200
+
+
+# --- Image models -----------------------------------------------------------------------------------------------------
+
+IMAGE = "gemini-3-pro-image"
+
+
+@pytest.fixture
+def drawing(google):
+    """What an image model says and draws: a text and a picture, both signed."""
+    google.script(text="Here.", pictures=1)
+    return ask(google, saying("a fox"), IMAGE).json()["candidates"][0]["content"]
+
+
+def drawn_again(google, *parts, model_id=IMAGE):
+    return ask(google, {"contents": [user("a fox"), model(*parts), user("in blue")]}, model_id)
+
+
+def bare(part):
+    return {name: value for name, value in part.items() if name != "thoughtSignature"}
+
+
+def test_an_image_model_signs_its_pictures_and_what_comes_first(google, drawing):
+    assert [list(part) for part in drawing["parts"]] == [["text", "thoughtSignature"], ["inlineData", "thoughtSignature"]]
+    google.script(text="Here you are, with pleasure.", pictures=2)
+    streamed = parts(stream(google, saying("a fox"), IMAGE))
+    assert ["thoughtSignature" in part for part in streamed] == [True] + [False] * (len(streamed) - 3) + [True, True]
+
+
+def test_the_older_image_model_signs_nothing_and_checks_nothing(google):
+    made = ask(google, saying("a fox"), "gemini-2.5-flash-image").json()["candidates"][0]["content"]["parts"]
+    assert [list(part) for part in made] == [["inlineData"]]
+    assert drawn_again(google, *made, model_id="gemini-2.5-flash-image").status_code == 200
+
+
+def test_a_drawing_sent_back_unchanged_is_accepted(google, drawing):
+    assert drawn_again(google, *drawing["parts"]).status_code == 200
+
+
+def test_an_unsigned_picture_is_refused_in_turns_that_are_over_too(google, drawing):
+    text, picture = drawing["parts"]
+    for sent, words in (
+        ((text, bare(picture)), "Image part is missing a thought_signature in content position 2, part position 2."),
+        ((bare(text), picture), "Text part is missing a thought_signature in content position 2, part position 1."),
+    ):
+        error = drawn_again(google, *sent).json()["error"]
+        assert (error["code"], error["message"].partition(" Please")[0]) == (400, words)
+
+
+def test_leniently_an_unsigned_picture_passes_and_a_wrong_one_does_not(google, drawing):
+    google.lenient_pictures = True
+    assert drawn_again(google, *map(bare, drawing["parts"])).status_code == 200
+    assert drawn_again(google, {**drawing["parts"][1], "thoughtSignature": "AAAA"}).status_code == 400
+
+
+def test_the_signature_of_another_picture_or_model_is_refused(google, drawing):
+    signature = drawing["parts"][1]["thoughtSignature"]
+    google.script(pictures=2)
+    other = ask(google, saying("a fox"), IMAGE).json()["candidates"][0]["content"]["parts"][1]
+    altered = drawn_again(google, {**other, "thoughtSignature": signature}).json()["error"]["message"]
+    foreign = drawn_again(google, drawing["parts"][1], model_id="gemini-3.1-flash-image").json()["error"]["message"]
+    assert (altered, foreign) == ("Corrupted thought signature.", "Invalid thought signature.")
+
+
+def test_pictures_take_the_dummy_too(google, drawing):
+    assert drawn_again(google, *({**part, "thoughtSignature": RAW_DUMMY} for part in drawing["parts"])).status_code == 200
+
+
+def test_a_picture_that_the_user_sends_needs_no_signature(google, drawing):
+    assert ask(google, {"contents": [user("change this", bare(drawing["parts"][1]))]}, IMAGE).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("ratio", "size", "pixels"), [("", "", (1024, 1024)), ("16:9", "2K", (2752, 1536)), ("1:8", "512", (192, 1536))]
+)
+def test_pictures_are_of_the_shape_and_size_that_were_asked_for(google, ratio, size, pixels):
+    wanted = {name: value for name, value in (("aspectRatio", ratio), ("imageSize", size)) if value}
+    made = parts([ask(google, configured(imageConfig=wanted), "gemini-3.1-flash-image").json()])[0]["inlineData"]
+    with Image.open(io.BytesIO(base64.b64decode(made["data"]))) as picture:
+        picture.load()
+        assert (picture.format, picture.size) == ("PNG", pixels)

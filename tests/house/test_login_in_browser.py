@@ -14,7 +14,7 @@ from tests.house.castor import Castor, free_port, running
 from tests.house.test_admin_in_browser import DESK, FLAGS, PHONE, House, Operator
 from tests.house.waiting import eventually
 
-ADA, BOB, CY, DEE = (f"{name}@example.com" for name in ("ada", "bob", "cy", "dee"))
+ADA, BOB, CY, DEE, EVE = (f"{name}@example.com" for name in ("ada", "bob", "cy", "dee", "eve"))
 ACCOUNTS = "/admin/credentials/googleaccount/"
 GOOGLE = "accounts.google.test"
 """The name by which the browser knows the simulator: another site than Castor's, as in life, where not all cookies go along."""
@@ -23,12 +23,12 @@ ELSEWHERE = "castor.test"
 
 
 class Home(House):
-    """Castor on its own machine, and Google, where four people have accounts."""
+    """Castor on its own machine, and Google, where five people have accounts."""
 
     def __init__(self, castor: Castor, google: GoogleSimulator, browser: Browser, pictures: Path) -> None:
         super().__init__(castor, google, browser, pictures)
         self._browser = browser
-        for email in (ADA, BOB, CY, DEE):
+        for email in (ADA, BOB, CY, DEE, EVE):
             google.add_user(email, project=f"{email.partition('@')[0]}-project")
 
     def guest(self, *, scripts: bool = True) -> BrowserContext:
@@ -115,6 +115,27 @@ def test_an_account_is_connected_listed_as_available_and_serves_a_chat(house, ad
     assert house.google.log.generation()[-1].surface == surface
 
 
+def test_an_account_is_connected_by_an_oauth_client_of_its_own(house, admin):
+    house.castor.python("from credentials.models import Credential; Credential.objects.update(enabled=False)")
+    house.google.add_client("eves-client", secret="eves-secret", loopback=True)
+    admin.open(ACCOUNTS)
+    admin.page.get_by_role("link", name="Connect Google account").first.click()
+    admin.page.get_by_label("Gemini API", exact=True).check()
+    admin.page.get_by_label("Google Cloud project").fill("eve-project")
+    expect(admin.page.get_by_label("Client ID")).to_be_hidden()
+    admin.page.get_by_text("Use an OAuth client of its own").click()
+    admin.page.get_by_label("Client ID").fill("eves-client")
+    admin.page.get_by_label("Client secret").fill("eves-secret")
+    admin.picture("connect by its own client")
+    admin.page.get_by_role("button", name="Go on to Google").click()
+    consent(admin.page, EVE)
+    expect(admin.page.get_by_text("The account serves now.")).to_be_visible()
+    eventually(lambda: house.chat() == 200 and house.asked_as() == EVE, "served by the account")
+    admin.row(EVE).get_by_role("link").first.click()
+    expect(admin.page.locator("#id_client_id")).to_have_value("eves-client")
+    assert "eves-secret" not in admin.page.content()
+
+
 def test_an_account_logs_in_again_from_its_page(house, admin):
     house.google.revoke(ADA)
     expect(admin.row(ADA)).to_be_visible()
@@ -186,7 +207,7 @@ def test_every_page_of_a_login_fits_the_screen_in_either_light(house, admin, scr
 def test_no_code_no_state_and_no_token_was_logged(house):
     """Last: it stops Castor, so that all that it has said is known."""
     oauth = house.google.oauth
-    secrets = [*oauth.codes, *oauth.refresh, *oauth.access]
+    secrets = [*oauth.codes, *oauth.refresh, *oauth.access, "eves-secret"]
     secrets += [call.query["state"] for call in house.google.log if call.method == "authorize"]
     house.castor.stop()
     assert len(oauth.codes) >= 5

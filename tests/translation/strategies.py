@@ -2,12 +2,14 @@
 
 import base64
 
+import msgspec
 from hypothesis import strategies as st
 
 from openai_api.translation.conversation import (
     Conversation,
     Format,
     Media,
+    PictureFormat,
     SafetySetting,
     Sampling,
     Text,
@@ -48,6 +50,7 @@ media = st.builds(
 )
 # Good everywhere (Google's second dummy), lost, or damaged so that it can be seen.
 signatures = st.sampled_from(("", "Y29udGV4dF9lbmdpbmVlcmluZ19pc190aGVfd2F5X3RvX2dv", "not base64!", "a"))
+signed = st.builds(msgspec.structs.replace, media, signature=signatures)
 calls = st.builds(
     ToolCall, id=call_ids, name=few_names, arguments=st.dictionaries(words, values, max_size=3), signature=signatures
 )
@@ -70,6 +73,7 @@ turns = st.one_of(
     _turn("user", texts | media),
     _turn("model", texts | calls),
     _turn("model", calls),
+    _turn("model", texts | signed | calls),
     _turn("tool", results),
 )
 
@@ -148,6 +152,12 @@ safeties = st.lists(
     max_size=3,
 ).map(tuple)
 
+pictures = st.none() | st.builds(
+    PictureFormat,
+    aspect_ratio=st.sampled_from(("", "1:1", "16:9", "1:8", "2:1", "1.91:1")),
+    size=st.sampled_from(("", "512", "1k", "2K", "4K")),
+)
+
 
 @st.composite
 def conversations(draw: st.DrawFn, models: tuple[str, ...]) -> Conversation:
@@ -164,5 +174,6 @@ def conversations(draw: st.DrawFn, models: tuple[str, ...]) -> Conversation:
         safety=draw(safeties),
         web_search=draw(st.booleans()),
         modalities=draw(st.sampled_from(((), ("TEXT",), ("TEXT", "AUDIO"), ("TEXT", "IMAGE")))),
+        picture=draw(pictures),
         service_tier=draw(st.sampled_from(("", "flex", "priority"))),
     )

@@ -151,10 +151,28 @@ def test_a_custom_tool_is_called_with_its_text(arguments, text):
 def test_pictures_come_as_data_urls():
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
     events: list[Event] = [MediaDelta("image/png", "aGk="), MediaDelta("image/png", "aGk="), END]
-    assert [delta["images"][0]["index"] for delta in deltas(events)] == [0, 1]
     message = message_of(*events)
     assert message["images"] == [picture, picture]
     assert message["content"] == ""
+
+
+def test_pictures_side_by_side_share_a_delta_and_each_has_a_place_of_its_own():
+    made = MediaDelta("image/png", "aGk=")
+    together, later = deltas([made, made, TextDelta("and"), made, END])[::2]
+    assert [image["index"] for image in together["images"]] == [0, 1]
+    assert [image["index"] for image in later["images"]] == [2]
+
+
+def test_a_picture_carries_its_signature():
+    extra = {"google": {"thought_signature": "c2ln"}}
+    made = MediaDelta("image/png", "aGk=", "c2ln", "b3RoZXI=")
+    assert message_of(made, END)["images"][0]["extra_content"] == extra
+    assert deltas([made, END])[0]["images"][0]["extra_content"] == extra
+
+
+def test_a_filtered_picture_is_a_refusal_with_the_filters_words():
+    message = message_of(Finished("content_filter", "IMAGE_SAFETY", "That picture may not be shown."))
+    assert (message["refusal"], message["content"]) == ("That picture may not be shown.", None)
 
 
 def test_citations_come_as_annotations():

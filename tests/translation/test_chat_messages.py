@@ -205,6 +205,14 @@ def test_pictures_that_we_answered_come_back_as_pictures():
     assert turns({"role": "assistant", "content": "", "images": [image]}) == (Turn("model", (Media("image/png", PNG),)),)
 
 
+@pytest.mark.parametrize("url", [f"data:image/png;base64,{PNG}", {"url": f"data:image/png;base64,{PNG}"}], ids=type)
+@pytest.mark.parametrize("place", ["images", "content"])
+def test_a_picture_that_comes_back_with_its_signature_keeps_it(place, url):
+    extra = {"google": {"thought_signature": "c2ln"}}
+    message = {"role": "assistant", place: [{"type": "image_url", "image_url": url, "extra_content": extra}]}
+    assert turns(message) == (Turn("model", (Media("image/png", PNG, signature="c2ln"),)),)
+
+
 def test_an_earlier_spoken_answer_is_noticed():
     request = read(user("hi"), {"role": "assistant", "audio": {"id": "audio_1"}})
     assert request.notices == (Notice("messages[1].audio", "earlier spoken answers are not kept"),)

@@ -10,6 +10,7 @@ from openai_api.translation.chat.wire import Body
 from openai_api.translation.conversation import (
     Conversation,
     Format,
+    PictureFormat,
     SafetySetting,
     Sampling,
     Thinking,
@@ -232,6 +233,34 @@ def test_web_search(options, searches, fields):
 def test_modalities(modalities, read_as, fields):
     assert conversation(modalities=modalities).modalities == read_as
     assert noticed(modalities=modalities) == fields
+
+
+WIDE = {"aspect_ratio": "16:9", "image_size": "2K"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "read_as", "named"),
+    [
+        ({"image_config": WIDE}, PictureFormat("16:9", "2K"), []),
+        ({"image_config": {"aspectRatio": "1:1"}}, PictureFormat("1:1"), []),
+        ({"image_config": {"image_size": "4K", "aspect_ratio": None}}, PictureFormat(size="4K"), []),
+        ({"image_config": {"strength": 0.2}}, PictureFormat(), ["image_config.strength"]),
+        ({"google": {"image_config": WIDE}}, PictureFormat("16:9", "2K"), []),
+        ({"extra_body": {"google": {"imageConfig": {"imageSize": "1K"}}}}, PictureFormat(size="1K"), []),
+        ({"extra_body": {"google": {"generation_config": {"image_config": WIDE}}}}, PictureFormat("16:9", "2K"), []),
+        (
+            {"extra_body": {"google": {"generationConfig": {"imageConfig": {"aspectRatio": "3:2"}, "topP": 1}}}},
+            PictureFormat("3:2"),
+            ["generation_config.top_p"],
+        ),
+        ({"image_config": {"image_size": "1K"}, "generation_config": {"image_config": WIDE}}, PictureFormat(size="1K"), []),
+        ({"generation_config": {}}, None, []),
+        ({"image_config": None}, None, []),
+    ],
+)
+def test_how_a_picture_is_to_be(fields, read_as, named):
+    assert conversation(**fields).picture == read_as
+    assert noticed(**fields) == named
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ CALL = ToolCall("c1", "f", {})
         (conversation(thinking=Thinking(include=True)), "extra_body.google.thinking_config.include_thoughts"),
         (conversation(web_search=True), "web_search_options"),
         (conversation(modalities=("TEXT", "IMAGE")), "modalities"),
+        (conversation(model="gemini-3-pro-image", modalities=("TEXT", "IMAGE")), ""),
         (conversation(cached_content="cachedContents/x"), "cached_content"),
         (conversation(service_tier="flex"), "service_tier"),
         (conversation(user(" \n")), "messages"),

@@ -210,6 +210,43 @@ def test_signatures_of_older_turns_are_kept_where_there_are_any():
     assert signatures(written) == [SIGNATURE, DUMMY]
 
 
+# --- Pictures that the model has made ---------------------------------------------------------------------------------
+
+PRO_IMAGE = "gemini-3-pro-image"
+SIGNED_PNG = Media(PNG.mime_type, PNG.data, signature=SIGNATURE)
+
+
+def marks(written: WrittenRequest) -> list[str | None]:
+    """The signature of every part of whatever kind."""
+    return [part.get("thoughtSignature") for content in json.loads(written.body)["contents"] for part in content["parts"]]
+
+
+@pytest.mark.parametrize(
+    ("to", "parts", "sent"),
+    [
+        (PRO_IMAGE, (SIGNED_PNG,), [SIGNATURE]),
+        (PRO_IMAGE, (PNG,), [DUMMY]),
+        (PRO_IMAGE, (Media(PNG.mime_type, PNG.data, signature="not base64!"),), [DUMMY]),
+        (PRO_IMAGE, (Text("Here:"), SIGNED_PNG, PNG), [DUMMY, SIGNATURE, DUMMY]),
+        (PRO_IMAGE, (Text("Here:", SIGNATURE), SIGNED_PNG), [SIGNATURE, SIGNATURE]),
+        (PRO_IMAGE, (SIGNED_PNG, Text("There.")), [SIGNATURE, None]),
+        (PRO_IMAGE, (Text("Which one?"),), [DUMMY]),
+        ("gemini-3.1-flash-image", (SIGNED_PNG,), [SIGNATURE]),
+        ("gemini-2.5-flash-image", (Text("Here:", SIGNATURE), SIGNED_PNG), [None, None]),
+        (FLASH, (Text("Here:", SIGNATURE), SIGNED_PNG), [None, None]),
+    ],
+)
+def test_every_turn_of_an_image_model_is_signed(to, parts, sent):
+    again = Turn("user", (Text("Once more."), SIGNED_PNG))
+    written = write(user("a fox"), Turn("model", parts), again, to=to)
+    assert marks(written) == [None, *sent, None, None]
+
+
+def test_a_picture_beside_a_call_is_signed_like_the_call():
+    written = write(user("a fox"), Turn("model", (PNG, call("a"))), result("a"), to=PRO_IMAGE)
+    assert marks(written) == [None, DUMMY, DUMMY, None]
+
+
 def test_a_text_put_at_the_end_begins_a_new_turn():
     assert signatures(write(user("a"), model(call("1")), result("1"), model("done"))) == [None]
 

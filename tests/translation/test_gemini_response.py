@@ -91,6 +91,24 @@ def test_answers_that_say_nothing(payload):
     assert not on.finished
 
 
+def picture(data: str = "AAAA", **fields) -> dict:
+    return {"inlineData": {"mimeType": "image/png", "data": data}, **fields}
+
+
+def test_pictures_bring_their_signatures_and_the_first_that_of_the_text_before_it():
+    first = answer(text("Look"), picture("AA==", thought=True, thoughtSignature="ZHJhZnQ="))
+    events = read(
+        first.replace(b'"Look"', b'"Look", "thoughtSignature": "dGV4dA=="'),
+        answer(text(": "), picture("BB==", thoughtSignature="b25l"), picture("CC==")),
+    )
+    assert events == [
+        TextDelta("Look"),
+        TextDelta(": "),
+        MediaDelta("image/png", "BB==", "b25l", "dGV4dA=="),
+        MediaDelta("image/png", "CC=="),
+    ]
+
+
 def test_arguments_keep_their_numbers_and_lose_their_spaces():
     arguments = b'{\n "id": 12345678901234567890,\n "x": 1.0}'
     payload = b'{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":%b}}]}}]}' % arguments

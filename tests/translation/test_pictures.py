@@ -52,6 +52,7 @@ def test_the_nearest_that_the_model_makes(model, picture, sent, named):
     [
         ({"aspect_ratio": "wide"}, "image_config.aspect_ratio"),
         ({"aspect_ratio": "0:1"}, "image_config.aspect_ratio"),
+        ({"aspect_ratio": "1:" + "9" * 400}, "image_config.aspect_ratio"),
         ({"size": "huge"}, "image_config.image_size"),
     ],
 )

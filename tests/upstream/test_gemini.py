@@ -23,8 +23,8 @@ class Way:
         self.asked.append(entry.kind)
 
 
-def asked(**more) -> Conversation:
-    return Conversation(FLASH, (Turn("user", (Text("hi"),)),), **more)
+def asked(model=FLASH, **more) -> Conversation:
+    return Conversation(model, (Turn("user", (Text("hi"),)),), **more)
 
 
 def prepared(*kinds: str, installed: bool = True, **more):
@@ -64,6 +64,12 @@ def test_what_code_assist_has_no_word_for_goes_to_the_gemini_api(more, field):
     made = prepared("api_key", "code_assist", **more)
     assert made.kinds == {"api_key", "oauth"}
     assert [notice.field for notice in made.unfit] == [field]
+
+
+def test_pictures_are_made_by_the_gemini_api_alone():
+    made = prepared(*EVERY, model="gemini-3-pro-image", modalities=("TEXT", "IMAGE"))
+    assert made.kinds == {"api_key", "oauth"}
+    assert ["no pictures" in notice.reason for notice in made.unfit] == [True, True]
 
 
 def test_tools_do_not_go_to_the_cli():

@@ -27,7 +27,7 @@ COMPANIONS = frozenset(
 _MAGIC = b"PK\x03\x04"
 _DIRECTORY_ENTRY = b"PK\x01\x02"
 _UNDERSTOOD = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_DAMAGES = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError)
+_DAMAGES = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, IndexError, OSError, RuntimeError, ValueError)
 """What Python raises of an archive that is broken, or of a kind that it does not know (RuntimeError)."""
 
 

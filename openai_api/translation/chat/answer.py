@@ -69,6 +69,7 @@ class ImageAnswer(Struct, gc=False):
     index: int | UnsetType
     image_url: dict[str, str]
     type: str = "image_url"
+    extra_content: dict[str, Any] | UnsetType = UNSET
 
 
 class Delta(Struct, omit_defaults=True, gc=False):
@@ -116,15 +117,18 @@ class Choice:
     def deltas(self, events: Iterable[Event]) -> list[Delta]:
         """Return what `events` add to the message, in one delta each.
 
-        Citations side by side share one: the Node SDK's accumulator keeps the last delta's annotations only.
+        Citations side by side share one, and so do pictures: the Node SDK's accumulator keeps only the last delta's.
         """
         deltas: list[Delta] = []
         for event in events:
             delta = self._delta(event)
             if delta is None:
                 continue
-            if delta.annotations and deltas and deltas[-1].annotations:
-                deltas[-1].annotations += delta.annotations
+            last = deltas[-1] if deltas else None
+            if last and last.annotations and delta.annotations:
+                last.annotations += delta.annotations
+            elif last and last.images and delta.images:
+                last.images += delta.images
             else:
                 deltas.append(delta)
         return deltas
@@ -160,7 +164,7 @@ class Choice:
             return None
         self._said = True
         index, self._calls = self._calls, self._calls + 1
-        extra = {"google": {"thought_signature": call.signature}} if call.signature else UNSET
+        extra = _signed(call.signature)
         if self._legacy:
             return Delta(function_call=FunctionAnswer(call.name, call.arguments, extra))
         if call.name in self._custom:
@@ -173,7 +177,8 @@ class Choice:
         """Chat Completions has no standard place for pictures: OpenRouter's is the one that clients look at."""
         self._said = True
         index, self._images = self._images, self._images + 1
-        return Delta(images=[ImageAnswer(index, {"url": f"data:{media.mime_type};base64,{media.data}"})])
+        url = f"data:{media.mime_type};base64,{media.data}"
+        return Delta(images=[ImageAnswer(index, {"url": url}, extra_content=_signed(media.signature))])
 
     def _citation(self, source: Citation) -> Delta:
         index, self._annotations = self._annotations, self._annotations + 1
@@ -193,6 +198,11 @@ class Choice:
         if reason == "failed" or not self._calls:
             return "stop"
         return "function_call" if self._legacy else "tool_calls"
+
+
+def _signed(signature: str) -> dict[str, Any] | UnsetType:
+    """As Google's own OpenAI layer carries signatures."""
+    return {"google": {"thought_signature": signature}} if signature else UNSET
 
 
 def _custom_input(arguments: str) -> str:

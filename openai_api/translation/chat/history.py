@@ -22,6 +22,7 @@ from openai_api.translation.conversation import (
 from . import wire
 from .invalid import check_depth, missing
 from .media import read_audio, read_file, read_image
+from .wire import thought_signature
 
 UNPARSED = "_unparsed"
 """Gemini takes a call's arguments as an object only: text that is none is kept as {"_unparsed": text}."""
@@ -95,14 +96,17 @@ class History:
         self._names[call.id] = name = _called_name(call, where)
         if call.function is None:
             return ToolCall(
-                call.id, name, {CUSTOM_INPUT: call.custom.input if call.custom else ""}, _signature(call.extra_content)
+                call.id,
+                name,
+                {CUSTOM_INPUT: call.custom.input if call.custom else ""},
+                thought_signature(call.extra_content),
             )
         arguments = self._arguments(call.function.arguments, f"{where}.function.arguments")
-        return ToolCall(call.id, name, arguments, _signature(call.extra_content or call.function.extra_content))
+        return ToolCall(call.id, name, arguments, thought_signature(call.extra_content or call.function.extra_content))
 
     def _legacy_call(self, function: wire.FunctionCall, position: int) -> ToolCall:
         arguments = self._arguments(function.arguments, f"messages[{position}].function_call.arguments")
-        call = ToolCall(f"call_{position}", function.name, arguments, _signature(function.extra_content))
+        call = ToolCall(f"call_{position}", function.name, arguments, thought_signature(function.extra_content))
         self._unanswered.append(call)
         return call
 
@@ -158,7 +162,3 @@ def _called_name(call: wire.ToolCall, where: str) -> str:
     if called is None:
         raise missing(f"{where}.function")
     return called.name
-
-
-def _signature(extra: wire.ExtraContent | None) -> str:
-    return (extra.google.thought_signature if extra and extra.google else None) or ""

@@ -6,7 +6,7 @@ from openai_api.errors import InvalidRequest
 from openai_api.translation.conversation import Media, Notice, RemoteMedia, UploadedMedia
 
 from .invalid import missing, unsupported
-from .wire import AudioPart, FilePart, ImagePart
+from .wire import AudioPart, FilePart, ImagePart, thought_signature
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -54,12 +54,12 @@ _MIME_TYPES = {
 
 
 def read_image(part: ImagePart, where: str, notices: list[Notice]) -> Media | RemoteMedia:
-    image, param = part.image_url, f"{where}.image_url"
+    image, param, signature = part.image_url, f"{where}.image_url", thought_signature(part.extra_content)
     if isinstance(image, str):
-        return _read_url(image, param)
+        return _read_url(image, param, signature=signature)
     if image.detail not in (None, "", "auto"):
         notices.append(Notice(f"{param}.detail", "Gemini chooses the resolution itself"))
-    return _read_url(image.url, f"{param}.url")
+    return _read_url(image.url, f"{param}.url", signature=signature)
 
 
 def read_audio(part: AudioPart, where: str) -> Media:
@@ -87,7 +87,7 @@ def read_file(part: FilePart, where: str) -> Media | RemoteMedia | UploadedMedia
     return Media(mime_type, _checked(file.file_data, f"{param}.file_data"), name)
 
 
-def _read_url(url: str, param: str, name: str = "") -> Media | RemoteMedia:
+def _read_url(url: str, param: str, name: str = "", signature: str = "") -> Media | RemoteMedia:
     scheme, _, rest = url.partition(":")
     if scheme.lower() in ("https", "http"):
         return RemoteMedia(url, param)
@@ -98,7 +98,7 @@ def _read_url(url: str, param: str, name: str = "") -> Media | RemoteMedia:
     if not encoding.lower().endswith("base64") or "/" not in mime_type:
         raise _invalid("expected a data: URL like 'data:image/png;base64,…'", param)
     mime_type = mime_type.strip().lower()
-    return Media("image/jpeg" if mime_type == "image/jpg" else mime_type, _checked(data, param), name)
+    return Media("image/jpeg" if mime_type == "image/jpg" else mime_type, _checked(data, param), name, signature)
 
 
 def _checked(data: str, param: str) -> str:

@@ -1,11 +1,11 @@
 """Everything in a request that is neither a message nor a tool: how to sample, how to think, what form to answer in."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from openai_api.errors import InvalidRequest
-from openai_api.translation.conversation import Format, Notice, Sampling, Thinking
+from openai_api.translation.conversation import Format, Notice, PictureFormat, Sampling, Thinking
 
 from . import wire
 from .invalid import check_depth, check_range, mismatch, missing, unsupported
@@ -17,6 +17,7 @@ MAX_STOP = 1024
 
 _TIERS = {"auto": "", "default": "", "standard": "standard", "flex": "flex", "priority": "priority", "fast": "priority"}
 _MODALITIES = {"text": "TEXT", "image": "IMAGE"}
+Options = TypeVar("Options", bound=msgspec.Struct)
 _GOOGLE_OPTIONS = frozenset(wire.GoogleOptions.__struct_fields__)
 
 # Zero, false and empty are the defaults of all these, and so change nothing.
@@ -62,18 +63,19 @@ def read_google(body: wire.Body, notices: list[Notice]) -> wire.GoogleOptions:
     extra = dict(body.extra_body or {})
     nested = extra.pop("google", None)
     notices += [Notice(f"extra_body.{field}", "unknown") for field in extra]
-    sources = (body, _convert(body.google, "google", notices), _convert(nested, "extra_body.google", notices))
+    options = wire.GoogleOptions
+    sources = (body, _convert(body.google, options, "google", notices), _convert(nested, options, "extra_body.google", notices))
     given = ((field, getattr(source, field)) for source in reversed(sources) for field in _GOOGLE_OPTIONS)
-    return wire.GoogleOptions(**{field: value for field, value in given if value is not None})
+    return options(**{field: value for field, value in given if value is not None})
 
 
-def _convert(raw: Any, where: str, notices: list[Notice]) -> wire.GoogleOptions:
+def _convert(raw: Any, kind: type[Options], where: str, notices: list[Notice]) -> Options:
     if isinstance(raw, dict):
         check_depth(raw, where)
         raw = _snake_keys(raw)
-        notices += [Notice(f"{where}.{field}", "unknown") for field in raw if field not in _GOOGLE_OPTIONS]
+        notices += [Notice(f"{where}.{field}", "unknown") for field in raw if field not in kind.__struct_fields__]
     try:
-        return msgspec.convert({} if raw is None else raw, wire.GoogleOptions)
+        return msgspec.convert({} if raw is None else raw, kind)
     except msgspec.ValidationError as error:
         raise mismatch(error, where) from error
 
@@ -143,6 +145,18 @@ def read_modalities(modalities: list[str] | None, notices: list[Notice]) -> tupl
     if "audio" in modalities:
         notices.append(Notice("modalities", _LEFT_OUT["audio"]))
     return tuple(_MODALITIES[modality] for modality in modalities if modality != "audio")
+
+
+def read_picture(google: wire.GoogleOptions, notices: list[Notice]) -> PictureFormat | None:
+    """`image_config`, wherever it stands: in `generation_config` it is Gemini's own."""
+    raw, where = google.image_config, "image_config"
+    if google.generation_config is not None:
+        own = _convert(google.generation_config, wire.GenerationConfig, "generation_config", notices).image_config
+        raw, where = (own, "generation_config.image_config") if raw is None else (raw, where)
+    if raw is None:
+        return None
+    wanted = _convert(raw, wire.ImageConfig, where, notices)
+    return PictureFormat(wanted.aspect_ratio or "", wanted.image_size or "")
 
 
 def read_service_tier(tier: str | None, notices: list[Notice]) -> str:

@@ -86,5 +86,6 @@ def _read_conversation(asked: wire.Body, notices: list[Notice]) -> Conversation:
         cached_content=google.cached_content or "",
         web_search=parameters.read_web_search(asked.web_search_options, notices),
         modalities=parameters.read_modalities(asked.modalities, notices),
+        picture=parameters.read_picture(google, notices),
         service_tier=parameters.read_service_tier(asked.service_tier, notices),
     )

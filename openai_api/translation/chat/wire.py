@@ -27,6 +27,19 @@ class FileData(Struct, gc=False):
     file_id: str | None = None
 
 
+class GoogleExtra(Struct, gc=False):
+    thought_signature: str | None = None
+
+
+class ExtraContent(Struct, gc=False):
+    google: GoogleExtra | None = None
+
+
+def thought_signature(extra: ExtraContent | None) -> str:
+    """Empty where the client has not kept it."""
+    return (extra.google.thought_signature if extra and extra.google else None) or ""
+
+
 class TextPart(Struct, gc=False, tag_field="type", tag="text"):
     text: str
 
@@ -38,6 +51,7 @@ class RefusalPart(Struct, gc=False, tag_field="type", tag="refusal"):
 class ImagePart(Struct, gc=False, tag_field="type", tag="image_url"):
     image_url: ImageURL | str
     """OpenAI demands the object; many clients write the bare URL."""
+    extra_content: ExtraContent | None = None
 
 
 class AudioPart(Struct, gc=False, tag_field="type", tag="input_audio"):
@@ -50,14 +64,6 @@ class FilePart(Struct, gc=False, tag_field="type", tag="file"):
 
 Part = TextPart | RefusalPart | ImagePart | AudioPart | FilePart
 Content = str | list[Part] | None
-
-
-class GoogleExtra(Struct, gc=False):
-    thought_signature: str | None = None
-
-
-class ExtraContent(Struct, gc=False):
-    google: GoogleExtra | None = None
 
 
 class FunctionCall(Struct, gc=False):
@@ -196,6 +202,17 @@ class ThinkingConfig(Struct, gc=False):
     include_thoughts: bool | None = None
 
 
+class ImageConfig(Struct, gc=False):
+    aspect_ratio: str | None = None
+    image_size: str | None = None
+
+
+class GenerationConfig(Struct, gc=False):
+    """Gemini's own: what else stands in it has a name in Chat Completions."""
+
+    image_config: dict[str, Any] | None = None
+
+
 class GoogleOptions(Struct, gc=False, kw_only=True):
     """What Google's own OpenAI layer adds; read from `google`, from `extra_body.google` and from the top of the body."""
 
@@ -203,6 +220,9 @@ class GoogleOptions(Struct, gc=False, kw_only=True):
     include_thoughts: bool | None = None
     safety_settings: list[SafetySetting] | None = None
     cached_content: str | None = None
+    image_config: dict[str, Any] | None = None
+    """OpenRouter has it too."""
+    generation_config: dict[str, Any] | None = None
 
 
 class Body(GoogleOptions, gc=False, kw_only=True):

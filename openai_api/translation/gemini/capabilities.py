@@ -38,6 +38,11 @@ class Capabilities(Struct, frozen=True):
     picture_sizes: tuple[str, ...] = ()
     """Of the pictures that it makes, small to large; neither can be set where there are none."""
 
+    @property
+    def signs_pictures(self) -> bool:
+        """The pictures that it has made, and the first text of its turns, are played back with their signatures."""
+        return self.strict_signatures and "IMAGE" in self.outputs
+
 
 _OLD = Capabilities(json_with_tools=False, search_with_functions=False, media_in_results=False)
 _FOUR_LEVELS = Capabilities(levels=LEVELS[:4], strict_signatures=True)

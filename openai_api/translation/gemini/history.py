@@ -140,6 +140,8 @@ def _user_step(text: str) -> _Step:
 
 def _write_step(step: _Step, can: Capabilities, names: Names, notices: list[Notice], *, sign: bool) -> list[Content]:
     parts = [write_part(part) for part in step.parts]
+    if step.role == "model" and can.signs_pictures:
+        _sign(step.parts, parts)
     if not step.calls:
         return [{"role": step.role, "parts": parts}]
     ids = _distinct(call.id for call in step.calls)
@@ -160,6 +162,17 @@ def _write_step(step: _Step, can: Capabilities, names: Names, notices: list[Noti
 
 def write_part(part: _Shown) -> dict[str, Any]:
     return {"text": part.text} if isinstance(part, Text) else write_media(part)
+
+
+def _sign(parts: Iterable[Part], written: list[dict[str, Any]]) -> None:
+    """Image models check every turn of theirs, not the current one alone: all pictures, and what comes first.
+
+    What another model made, or nobody remembers, gets the stand-in.
+    """
+    for number, (part, body) in enumerate(zip(parts, written, strict=True)):
+        if number == 0 or not isinstance(part, Text):
+            given = part.signature if isinstance(part, Text | Media) else ""
+            body["thoughtSignature"] = given if given and _BASE64.fullmatch(given) else SKIP_SIGNATURE
 
 
 def _write_call(call: ToolCall, call_id: str, can: Capabilities, names: Names) -> dict[str, Any]:

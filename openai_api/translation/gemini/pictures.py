@@ -33,7 +33,7 @@ PIXELS = {
 RATIOS = tuple(PIXELS)[:10]
 """Those that every family of models makes."""
 
-_RATIO = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
+_RATIO = re.compile(r"(\d{1,9}(?:\.\d{1,9})?):(\d{1,9}(?:\.\d{1,9})?)")
 _SIZES = {"512": 512, "1K": 1024, "2K": 2048, "4K": 4096}
 """Gemini's words for the length of a square's side, in pixels."""
 _FINER = {"hd": "2K", "high": "2K", "xhigh": "4K", "max": "4K"}

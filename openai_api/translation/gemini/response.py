@@ -81,6 +81,7 @@ class Reader:
         self._rated = rated
         self._drafts = drafts
         self._call_ids: set[str] = set()
+        self._text_signature = ""
         self._citations = Citations()
         self._usage = UsageMetadata()
 
@@ -120,17 +121,20 @@ class Reader:
             else:
                 self._citations.add_text(part.text)
                 events.append(TextDelta(part.text))
+                if part.thought_signature:
+                    self._text_signature = self._text_signature or part.thought_signature
         elif part.function_call:
             self._read_call(part.function_call, part.thought_signature, events)
         elif part.inline_data:
-            self._read_media(part.inline_data, part.thought, events)
+            self._read_media(part.inline_data, part, events)
         elif code := _fenced(part):
             self._citations.add_insertion(code)
             events.append(TextDelta(code))
 
-    def _read_media(self, media: Blob, thought: bool, events: list[Event]) -> None:
-        if not thought:
-            events.append(MediaDelta(media.mime_type, media.data))
+    def _read_media(self, media: Blob, part: Part, events: list[Event]) -> None:
+        if not part.thought:
+            text_signature, self._text_signature = self._text_signature, ""
+            events.append(MediaDelta(media.mime_type, media.data, part.thought_signature, text_signature))
         elif self._drafts:  # A thought's image is a draft of the one to come.
             events.append(DraftDelta(media.mime_type, media.data))
 

@@ -99,6 +99,15 @@ const cases = {
     return Person.safeParse(completion.choices[0].message.tool_calls[0].function.parsed_arguments).success;
   },
 
+  pictures: async () => {
+    const asked = { model: "gemini-3-pro-image", messages: user("a red fox"), modalities: ["image", "text"] };
+    const whole = (await client.chat.completions.create(asked)).choices[0].message;
+    const streamed = (await client.chat.completions.stream(asked).finalChatCompletion()).choices[0].message;
+    const again = { ...asked, messages: [...asked.messages, streamed, ...user("now in blue")] };
+    const changed = (await client.chat.completions.create(again)).choices[0].message;
+    return [whole, streamed, changed].map((message) => message.images.map((image) => image.image_url.url));
+  },
+
   models: async () => {
     const names = [];
     for await (const found of client.models.list()) names.push(found.id);
