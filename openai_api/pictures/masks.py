@@ -113,7 +113,14 @@ def _kept(mask: Upload) -> Image.Image:
 
 
 def _shown(image: Image.Image, frame: Frame, around: tuple[int, int, int]) -> Media:
-    canvas = Image.new("RGB", frame.canvas, around)
-    canvas.paste(image, frame.corner, image if image.mode == "RGBA" else None)
-    canvas.thumbnail((_LONGEST_SHOWN, _LONGEST_SHOWN), Image.Resampling.LANCZOS)
+    """The image on its canvas, which is never made in its own size: around one row of pixels it would have millions of them."""
+    scale = min(1.0, _LONGEST_SHOWN / max(frame.canvas))
+    width, height, left, top = (_scaled(length, scale) for length in (*frame.canvas, *frame.corner))
+    image = image.resize((max(1, _scaled(image.width, scale)), max(1, _scaled(image.height, scale))), Image.Resampling.LANCZOS)
+    canvas = Image.new("RGB", (width, height), around)
+    canvas.paste(image, (left, top), image if image.mode == "RGBA" else None)
     return Media("image/png", b64encode(encoded(canvas, "png")).decode())
+
+
+def _scaled(length: int, scale: float) -> int:
+    return round(length * scale)

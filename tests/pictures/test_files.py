@@ -194,3 +194,20 @@ def test_a_palette_and_a_webp_may_be_masks(upload):
     palette = hole(BLUE.size, (0, 0, 5, 5)).quantize(8)
     for mask in (file_of(palette), file_of(hole(BLUE.size, (0, 0, 5, 5)), "WEBP", lossless=True)):
         assert retouch(upload(file_of(BLUE)), upload(mask)).frame.image == BLUE.size
+
+
+@pytest.mark.parametrize("size", [(1, 2_000_000), (2_000_000, 1), (4000, 3)])
+def test_a_canvas_around_a_line_does_not_fill_the_memory(upload, monkeypatch, size):
+    image, mask = upload(file_of(Image.new("RGB", size, "blue"))), upload(file_of(hole(size, (0, 0, *size))))
+    make = Image.new
+
+    def make_bounded(mode: str, wanted: tuple[int, int], *given):
+        assert wanted[0] * wanted[1] <= 3072**2
+        return make(mode, wanted, *given)
+
+    monkeypatch.setattr("openai_api.pictures.masks.Image.new", make_bounded)
+    touch = retouch(image, mask)
+    monkeypatch.undo()
+    shown = Image.open(io.BytesIO(base64.b64decode(touch.shown_image.data)))
+    assert max(shown.size) == 3072
+    assert touch.applied(Image.new("RGB", pixels(touch.frame.ratio, "1K"), "red")).size == size
