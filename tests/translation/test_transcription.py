@@ -19,6 +19,7 @@ from openai_api.translation.gemini.transcription import MOST_INLINE, TranscriptR
 from openai_api.translation.transcription.length import length_of
 from openai_api.translation.transcription.segments import LONGEST_LETTERS, LONGEST_SECONDS, cut, glue, in_order, joined
 from openai_api.translation.transcription.sounds import sound_type
+from openai_api.uploads import Upload
 from tests.api import recordings
 
 MODEL, IN_WORDS = "gemini-3.5-transcribe", "gemini-3.8-flash"
@@ -168,6 +169,26 @@ def aiff(seconds: int) -> bytes:
     rate = struct.pack(">HQ", 16383 + 13, 8000 << 50)  # An 80-bit float, as Apple's were.
     common = b"COMM" + struct.pack(">IhIh", 18, 1, seconds * 8000, 16) + rate
     return b"FORM\0\0\0\0AIFF" + b"NAME\0\0\0\x03abc\0" + common
+
+
+def with_rate(exponent: int) -> bytes:
+    return aiff(1)[:-10] + struct.pack(">HQ", exponent, 8000 << 50)
+
+
+def endless_mp4() -> bytes:
+    """Boxes that end, as they say, behind the last byte that any file could have."""
+    return struct.pack(">I4sQ", 1, b"moov", 2**64 - 1) + struct.pack(">I4sQ", 1, b"free", 2**63) + bytes(64)
+
+
+@pytest.mark.parametrize(
+    ("content", "mime_type"),
+    [(with_rate(0x7FFF), "audio/aiff"), (with_rate(0x0100), "audio/aiff"), (endless_mp4(), "audio/m4a")],
+    ids=["an endless rate", "no rate", "endless boxes"],
+)
+def test_numbers_that_no_file_can_hold_are_no_length(tmp_path, content, mime_type):
+    file = Upload(0, "file", "a", "", tmp_path)
+    file.take(content)
+    assert length_of(file, mime_type) is None
 
 
 def xing(frames: int) -> bytes:

@@ -1,5 +1,6 @@
 """How long a recording is, where its header tells: no decoder is needed for that, and none is there."""
 
+import math
 import re
 import struct
 from collections.abc import Callable, Iterator
@@ -23,9 +24,9 @@ def length_of(file: StoredFile, mime_type: str) -> float | None:
     """Seconds, or None where it cannot be told."""
     try:
         seconds = _MEASURES[mime_type](file) if mime_type in _MEASURES else None
-    except (struct.error, ZeroDivisionError, IndexError):  # It breaks off, or says nonsense: whoever decodes it will say so.
+    except (struct.error, ArithmeticError, IndexError):  # It breaks off, or says nonsense: whoever decodes it will say so.
         return None
-    return seconds if seconds is not None and seconds >= 0 else None
+    return seconds if seconds is not None and 0 <= seconds < math.inf else None
 
 
 def _wav(file: StoredFile) -> float | None:
@@ -80,7 +81,8 @@ def _mp4(file: StoredFile) -> float | None:
     """`mvhd` within `moov`, which may stand behind the sound itself."""
     for kind, at, end in _boxes(file, 0, file.size):
         if kind == b"moov":
-            return next((_mvhd(file, inner) for name, inner, _ in _boxes(file, at, end) if name == b"mvhd"), None)
+            within = _boxes(file, at, min(end, file.size))
+            return next((_mvhd(file, inner) for name, inner, _ in within if name == b"mvhd"), None)
     return None
 
 
