@@ -48,6 +48,8 @@ def settled(claimed: str, content: bytes) -> str | None:
 
 
 _SAYS_NOTHING = ("", "application/octet-stream", "binary/octet-stream")
+_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9][a-z0-9!#$&^_.+-]{0,99}")
+"""What may stand in a header of ours: strangers write anything in theirs, also ends of lines."""
 _BY_NAME = MimeTypes()
 """Python's own list, not this machine's."""
 
@@ -58,7 +60,7 @@ def of_upload(claimed: str, filename: str, beginning: bytes) -> str | None:
     if found and found.startswith("image/"):
         return found
     claimed = normalised(claimed)
-    if claimed in _SAYS_NOTHING:
+    if claimed in _SAYS_NOTHING or not _TYPE.fullmatch(claimed):
         claimed = found or normalised(_BY_NAME.guess_type(filename)[0] or "")
     if claimed.startswith("image/") and not claimed.endswith("+xml"):
         return None  # Its bytes say that it is none.

@@ -86,6 +86,7 @@ def test_uploads_go_in_turn_but_first_to_projects_without_models_at_rest(castor_
         ("a.svg", "image/svg+xml", b"<svg/>", "text/plain"),
         ("a.mp3", "audio/mpeg", b"ID3" + b"\0" * 50, "audio/mpeg"),
         ("noname", "", "Grüße".encode(), "text/plain"),
+        ("a.csv", "text/\nX-Evil: 1", b"a,b", "text/csv"),
     ],
 )
 def test_a_file_is_what_its_bytes_its_sender_or_its_name_say(castor, google, name, kind, content, sent):

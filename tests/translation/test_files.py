@@ -112,6 +112,10 @@ def test_the_query_of_a_list():
         ("Application/PDF", "a", b"%PDF-", "application/pdf"),
         ("application/sql", "a.sql", b"SELECT 1", "application/sql"),
         ("application/x-tex", "a.tex", b"\\begin", "text/plain"),
+        # No types at all, and no headers of ours.
+        ("text/\nX-Evil: 1", "a.csv", b"text", "text/csv"),
+        ("text/plain\0", "a", b"text", "text/plain"),
+        ("text/" + "x" * 300, "a", b"text", "text/plain"),
     ],
 )
 def test_what_an_uploaded_file_is(claimed, name, beginning, kind):
