@@ -23,14 +23,19 @@ T = TypeVar("T")
 
 
 class Studio:
-    """As many threads as there are processors, up to four; what is more waits."""
+    """As many threads as there are processors, up to four; what is more waits. Stored files are read by one of their own."""
 
     def __init__(self, store: MediaStore) -> None:
         self.store = store
         self._threads = ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1), thread_name_prefix="castor-pictures")
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="castor-media")
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
+
+    async def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """For what is quick: it does not wait until pictures are converted, which takes seconds."""
+        return await asyncio.get_running_loop().run_in_executor(self._reading, partial(function, *args, **kwargs))
 
     async def develop(
         self, made: MediaDelta | DraftDelta, output: Output, *, folder: str = "", touch: Retouch | None = None
@@ -39,7 +44,8 @@ class Studio:
         return await self.run(self._develop, made, output, folder, touch)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._reading):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _develop(self, made: MediaDelta | DraftDelta, output: Output, folder: str, touch: Retouch | None) -> Picture:
         try:

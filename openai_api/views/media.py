@@ -15,7 +15,7 @@ class MediaView(PublicView):
     """GET /media/<name>: a file that Castor has stored. Its name, which nobody can guess, is all that it takes."""
 
     async def get(self, request: Request, name: str) -> ByteStream:
-        file = await gateway.studio.run(gateway.studio.store.find, name)
+        file = await gateway.studio.read(gateway.studio.store.find, name)
         if file is None:
             raise PathNotFound("There is no such file, or not any more.")
         headers = {
@@ -28,10 +28,10 @@ class MediaView(PublicView):
 
 
 async def _pieces(path: Path) -> AsyncGenerator[bytes, None]:
-    run = gateway.studio.run
-    file = await run(path.open, "rb")
+    read = gateway.studio.read
+    file = await read(path.open, "rb")
     try:
-        while piece := await run(file.read, PIECE):
+        while piece := await read(file.read, PIECE):
             yield piece
     finally:
         file.close()

@@ -1,7 +1,9 @@
 """Pictures by Pillow: what is taken for one, and how they change their format."""
 
+import asyncio
 import base64
 import io
+import threading
 
 import pytest
 from PIL import Image
@@ -10,7 +12,7 @@ from openai_api.errors import InvalidRequest, UpstreamBroken
 from openai_api.media_store import MediaStore
 from openai_api.pictures.files import MOST_PIXELS, examined
 from openai_api.pictures.masks import frame_for, retouch
-from openai_api.pictures.studio import Studio
+from openai_api.pictures.studio import MOST_THREADS, Studio
 from openai_api.translation.events import MediaDelta
 from openai_api.translation.gemini.pictures import pixels
 from openai_api.translation.images import Output
@@ -128,6 +130,14 @@ async def test_a_picture_can_be_put_where_its_url_leads(studio, tmp_path):
 async def test_a_picture_that_cannot_be_read_is_googles_fault(studio, data):
     with pytest.raises(UpstreamBroken):
         await studio.develop(MediaDelta("image/png", data), Output("jpeg"))
+
+
+async def test_a_stored_picture_is_read_while_others_are_converted(studio):
+    is_read = threading.Event()
+    converting = [asyncio.ensure_future(studio.run(is_read.wait, 30)) for _ in range(MOST_THREADS + 1)]
+    await asyncio.sleep(0)  # They begin.
+    await studio.read(is_read.set)
+    assert await asyncio.gather(*converting) == [True] * len(converting)
 
 
 # --- Masks -------------------------------------------------------------------------------------------------------------
