@@ -75,8 +75,9 @@ class HttpClient:
         """Send, and give the bytes of a 200 as they come. Raises UpstreamRefused for every other end.
 
         `seconds` is what the whole may take. `once`: the server takes it one time only, so it goes over a new connection: of
-        one that was kept, nobody knows what the server has read before it broke. Leaving before the last byte closes the connection, which is how the upstream
-        learns that nobody listens.
+        one that was kept, nobody knows what the server has read before it broke.
+
+        Leaving before the last byte closes the connection, which is how the upstream learns that nobody listens.
         """
         connection = _Connection()
         address, proxy = _route(url)

@@ -61,7 +61,7 @@ def send_together(root: str, token: str, form: Form, count: int) -> list[Answer]
 
 @contextmanager
 def sending(root: str, token: str, form: Form, count: int) -> Iterator[list[str]]:
-    """So many of them are under way in the block. Afterwards the list says how each of them ended: an error's name, or a status."""
+    """So many of them are under way in the block. Afterwards the list says how each one ended: an error's name, or a status."""
     outcomes: list[str] = []
 
     def send() -> None:

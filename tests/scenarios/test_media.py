@@ -76,7 +76,7 @@ def bounded(scene: Scene) -> Iterator[None]:
         Path(f"/proc/{pid}/clear_refs").write_text("5")  # From now on VmHWM counts anew.
     yield
     peaks = [_memory(pid, "status", "VmHWM") for pid in pids]
-    grown = sum(peaks) - sum(resident)
+    grown = sum(peaks) - resident
     print(f"{(at_rest + grown) // MB} MB, {grown // MB} of them for this; resident at most: {[peak // MB for peak in peaks]}")
     assert pids == [scene.castor.web.pid, *scene.castor.web_pids()], "a web process died"
     assert at_rest + grown < PROMISED
