@@ -6,6 +6,7 @@ import re
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,8 @@ def bounded(scene: Scene) -> Iterator[None]:
     What they share, and so has been there since before they were two, is counted once (as the kernel's Pss does).
     """
     pids = [scene.castor.web.pid, *scene.castor.web_pids()]
-    at_rest, resident = (
-        sum(_memory(pid, "smaps_rollup", "Pss") for pid in pids),
-        [_memory(pid, "status", "VmRSS") for pid in pids],
-    )
+    at_rest = sum(_memory(pid, "smaps_rollup", "Pss") for pid in pids)
+    resident = sum(_memory(pid, "status", "VmRSS") for pid in pids)
     for pid in pids:
         Path(f"/proc/{pid}/clear_refs").write_text("5")  # From now on VmHWM counts anew.
     yield
@@ -158,8 +157,9 @@ def test_no_call_fails_while_one_key_can_serve_and_each_is_metered_once(scene, n
         served = ask(scene.castor.root, scene.castor.token, kind, 4)
         for key, fault in FAULTS.items():
             scene.google.script(key=key, method="*", times=None, **fault)
-        if name in ("files", "large transcription"):  # The address of an upload says nothing of a key.
-            scene.google.script(method="uploadFile", ends="reset_before_headers", times=2)
+        if name in ("files", "large transcription"):
+            # The address of an upload says nothing of a key. Whoever meets it meets two more passing faults: that is MAX_RETRIES.
+            scene.google.script(method="uploadFile", ends="reset_before_headers")
         for _ in range(2):
             served += ask(scene.castor.root, scene.castor.token, kind, 6)
         assert max(answer.attempts for answer in served) > kind.calls, "nobody met a fault"
@@ -203,7 +203,7 @@ print(json.dumps({model: ClientToken.issue(admin, label=model, allowed_models=[m
 
 
 def test_of_a_process_that_is_killed_amid_uploads_nothing_is_left_but_its_records(scene):
-    form, before = a_text(), sorted(os.listdir(scene.castor.var / "media"))
+    form, began, before = a_text(), datetime.now(UTC), sorted(os.listdir(scene.castor.var / "media"))
     with scene.pool(FOUR), short_log(scene):
         hanging = scene.google.script(method="uploadFile", delay=3600, times=None)
         with sending(scene.castor.root, scene.castor.token, form, 12) as outcomes:
@@ -218,5 +218,5 @@ def test_of_a_process_that_is_killed_amid_uploads_nothing_is_left_but_its_record
         assert sorted(os.listdir(scene.castor.var / "media")) == before
         killed = "SELECT status, dialect, error FROM openai_api_usagerecord WHERE status = 0"
         eventually(lambda: len(scene.castor.rows(killed)) == 12, "recorded")
-        assert scene.castor.rows("SELECT count(*) FROM openai_api_uploadedfile WHERE bytes = %s", 20 * MB)[0]["count"] == 0
+        assert scene.castor.rows("SELECT id FROM openai_api_uploadedfile WHERE created_at > %s", began) == []
         assert [answer.status for answer in send_together(scene.castor.root, scene.castor.token, form, 2)] == [200, 200]
