@@ -68,7 +68,7 @@ class GoogleFiles:
         address = await self._begin(headers, file, mime_type, display_name, seconds)
         # Whoever knows the address may send: it takes no credential.
         sending = {"X-Goog-Upload-Offset": "0", "X-Goog-Upload-Command": "upload, finalize"}
-        body = await self._asked("POST", address, sending, Stored(file), until - time.monotonic())
+        body = await self._asked("POST", address, sending, Stored(file), until - time.monotonic(), once=True)
         try:
             return _read_uploaded(body).file
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -124,9 +124,9 @@ class GoogleFiles:
         return str(URL(address, encoded=True).with_scheme(base.scheme).with_host(base.host or "").with_port(base.port))
 
     async def _asked(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Streamed, seconds: float
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Streamed, seconds: float, *, once: bool = False
     ) -> bytearray:
-        async with self._client.send(method, url, headers=headers, body=body, seconds=seconds) as answer:
+        async with self._client.send(method, url, headers=headers, body=body, seconds=seconds, once=once) as answer:
             return await _content(answer)
 
 

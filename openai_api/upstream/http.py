@@ -63,12 +63,21 @@ class HttpClient:
 
     @asynccontextmanager
     async def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | Streamed = b"", seconds: float
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | Streamed = b"",
+        seconds: float,
+        once: bool = False,
     ) -> AsyncGenerator[Answer, None]:
         """Send, and give the bytes of a 200 as they come. Raises UpstreamRefused for every other end.
 
-        `seconds` is what the whole may take. Leaving before the last byte closes the connection, which is how the upstream
-        learns that nobody listens.
+        `seconds` is what the whole may take. `once`: the server takes it one time only, so it goes over a new connection: of
+        one that was kept, nobody knows what the server has read before it broke.
+
+        Leaving before the last byte closes the connection, which is how the upstream learns that nobody listens.
         """
         connection = _Connection()
         address, proxy = _route(url)
@@ -88,7 +97,7 @@ class HttpClient:
         )
         try:
             try:
-                response = await send(_opened(self._session))
+                response = await send(_opened(self._fresh if once else self._session))
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if connection.is_new:
                     raise

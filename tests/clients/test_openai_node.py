@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import subprocess
+from array import array
 from base64 import b64decode
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from PIL import Image
 from openai_api.translation.gemini.history import SKIP_SIGNATURE as STAND_IN
 from tests.api import recordings
 from tests.google import media, speech
+from tests.sound import measured as heard
+from tests.sound import need_ffmpeg
 
 DIRECTORY = Path(__file__).parent / "node"
 
@@ -74,6 +77,13 @@ def test_embeddings_which_the_sdk_asks_for_in_base64(run):
     assert (refused["kind"], refused["status"], refused["param"]) == ("BadRequestError", 400, "dimensions")
 
 
+def test_embeddings_packed_or_not_as_they_were_asked_for(run):
+    seen = run("packed_embeddings")
+    packed = array("f", b64decode(seen["packed"]))
+    assert len(packed) == 256
+    assert list(packed) == pytest.approx(seen["plain"], rel=1e-6, abs=1e-9)
+
+
 @pytest.fixture
 def recording(tmp_path):
     path = tmp_path / "speech.wav"
@@ -100,6 +110,21 @@ def test_a_translation(run, recording, google):
     assert run("translation", recording) == "The beaver builds."
 
 
+def test_translations_in_every_other_format(run, recording, google):
+    lines = json.dumps({"texts": ["One.", "Two?", "Three!"]})
+    google.script(text="One. Two? Three!")
+    google.script(model="gemini-3.8-flash", text=lines, times=None)
+    seen = run("translations", recording)
+    assert seen["text"] == "One. Two? Three!\n"
+    assert seen["srt"].splitlines()[:3] == ["1", "00:00:00,000 --> 00:00:02,400", "One."]
+    assert seen["vtt"].splitlines()[:4] == ["WEBVTT", "", "00:00:00.000 --> 00:00:02.400", "One."]
+    assert [(one["start"], one["text"]) for one in seen["verbose_json"]["segments"]] == [
+        (0, "One."),
+        (2.5, "Two?"),
+        (5, "Three!"),
+    ]
+
+
 def test_completions_from_before_chats(run):
     seen = run("completions")
     texts = ["aecho: a", "aecho: a", "becho: b", "becho: b"]
@@ -115,6 +140,40 @@ def test_moderations(run):
     refused = seen.pop("refused")
     assert seen == {"model": "gemini-3.5-flash-lite", "flagged": [False, True], "intent": [0, 0.9], "applied": ["text"]}
     assert (refused["kind"], refused["status"], refused["param"]) == ("BadRequestError", 400, "input[1].image_url.url")
+
+
+def test_a_picture_is_judged(run, tmp_path):
+    path = tmp_path / "picture.png"
+    path.write_bytes(b64decode(media.picture()))
+    assert run("judged_picture", str(path)) == [{"violence": 0.8, "applied": ["text", "image"]}]
+
+
+SOUNDS = {
+    "mp3": ("audio/mpeg", "mp3"),
+    "opus": ("audio/ogg", "opus"),
+    "aac": ("audio/aac", "aac"),
+    "flac": ("audio/flac", "flac"),
+    "wav": ("audio/wav", "pcm_s16le"),
+    "pcm": ("audio/pcm", "pcm_s16le"),
+}
+
+
+def test_speech_in_every_format_at_half_the_speed(run):
+    need_ffmpeg()
+    seen = run("speech_formats")
+    assert seen.keys() == SOUNDS.keys()
+    for form, (content_type, codec) in SOUNDS.items():
+        raw = ("-f", "s16le", "-ar", "24000", "-ac", "1") if form == "pcm" else ()
+        sound = heard(b64decode(seen[form]["sound"]), *raw)
+        assert (seen[form]["type"], sound.codec, sound.channels) == (content_type, codec, 1)
+        assert sound.seconds == pytest.approx(2 * speech.duration("A beaver is building a dam."), abs=0.2)
+
+
+def test_speech_in_events(run, google):
+    *deltas, done = run("speech_events")
+    assert {delta["type"] for delta in deltas} == {"speech.audio.delta"}
+    assert b"".join(b64decode(delta["audio"]) for delta in deltas) == speech.tone("A beaver.")
+    assert (done["type"], done["usage"]["total_tokens"]) == ("speech.audio.done", google.log[-1].usage["totalTokenCount"])
 
 
 def test_speech(run):
@@ -150,6 +209,51 @@ def test_pictures_are_made_edited_and_varied(run):
     ]
 
 
+@pytest.fixture
+def drawn(tmp_path):
+    """A folder with a picture of noise, and a mask with a hole in the middle."""
+    noise = Image.effect_noise((300, 200), 80).convert("RGB")
+    noise.save(tmp_path / "picture.png")
+    mask = Image.new("RGBA", noise.size, (0, 0, 0, 255))
+    mask.paste((0, 0, 0, 0), HOLE)
+    mask.save(tmp_path / "mask.png")
+    return tmp_path
+
+
+HOLE = (75, 50, 150, 100)
+
+
+def test_pictures_in_every_format_and_by_url(run, drawn):
+    seen = run("image_formats", str(drawn))
+    expected = Image.open(drawn / "picture.png")
+    expected.paste((255, 0, 0), HOLE)
+    assert Image.open(io.BytesIO(b64decode(seen.pop("masked")))).tobytes() == expected.tobytes()
+    for form in ("png", "jpeg", "webp"):
+        assert measured(seen.pop(form)) == (form.upper(), (2528, 1696))
+        assert measured(seen.pop(f"{form} by URL")) == (form.upper(), (1024, 1024))
+    assert {name: measured(one) for name, one in seen.items()} == dict.fromkeys(
+        ["edited by URL", "varied by URL"], ("PNG", (1024, 1024))
+    )
+
+
+def test_partial_pictures(run, google):
+    drafts = [{"thought": True, "inlineData": {"mimeType": "image/png", "data": media.picture(side, side)}} for side in (16, 32)]
+    final = {"inlineData": {"mimeType": "image/png", "data": media.picture(64, 64)}}
+    parts = [{"content": {"role": "model", "parts": [part]}, "index": 0} for part in (*drafts, final)]
+    google.script(chunks=[{"candidates": [part]} for part in [*parts[:2], {**parts[2], "finishReason": "STOP"}]])
+    seen = run("partial_images")
+    assert [event["type"] for event in seen] == ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
+    assert [event.get("partial_image_index") for event in seen] == [0, 1, None]
+    assert [measured(event["b64_json"]) for event in seen] == [("JPEG", (side, side)) for side in (16, 32, 64)]
+
+
+def test_pictures_in_the_deltas_of_a_chat(run, google):
+    google.script(text="Here they are.", pictures=2)
+    seen = run("streamed_pictures")
+    assert [measured(url.partition(",")[2]) for url in seen["images"]] == [("PNG", (1024, 1024))] * 2
+    assert (seen["text"], seen["tokens"]) == ("Here they are.", google.log[-1].usage["totalTokenCount"])
+
+
 def test_a_refusal_within_a_stream_of_pictures_raises(run, google):
     sketch = {"thought": True, "inlineData": {"mimeType": "image/png", "data": media.picture(8, 8)}}
     ends = [{"content": {"role": "model", "parts": [sketch]}, "index": 0}, {"finishReason": "IMAGE_SAFETY", "index": 0}]
@@ -172,6 +276,27 @@ def test_pictures_come_whole_and_streamed_and_go_back_with_their_signatures(run,
     assert whole == streamed == changed == [f"data:image/png;base64,{media.picture(1024, 1024)}"]
     [sent] = [content["parts"] for content in google.log.generation()[-1].body["contents"] if content["role"] == "model"]
     assert [part["thoughtSignature"] == STAND_IN for part in sent] == [False]
+
+
+def test_files_are_gone_through_page_by_page_waited_for_and_used_in_streams(run, google, tmp_path):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"\0\0\0\x18ftypisom" + b"\0" * 50)
+    seen = run("more_files", str(path))
+    content, purpose, streamed = seen.pop("content"), seen.pop("purpose"), seen.pop("streamed")
+    assert seen == {
+        "page": ["a.txt", "b.txt"],
+        "hasMore": True,
+        "names": ["a.txt", "b.txt", "c.txt"],
+        "film": [62, "user_data", "film.mp4", "file"],
+        "waited": "processed",
+        "lasts": 3600,
+    }
+    named = [
+        part["fileData"]["fileUri"] for part in google.log.generation()[0].body["contents"][0]["parts"] if "fileData" in part
+    ]
+    assert streamed == f"echo: Sum up. [{named[0]}]"
+    assert (content["kind"], content["code"]) == ("BadRequestError", "file_content_not_available")
+    assert (purpose["kind"], purpose["param"]) == ("BadRequestError", "purpose")
 
 
 def test_models_are_listed_and_retrieved(run):

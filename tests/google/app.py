@@ -1,5 +1,6 @@
 """Google as an ASGI application: each request goes to the service whose path it names, and into the log."""
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -9,6 +10,7 @@ from tests.google.control import Control
 from tests.google.exchange import ClientGone, Exchange
 from tests.google.files_api import FilesAPI, is_of_files
 from tests.google.gemini_api import GeminiAPI
+from tests.google.log import Call
 from tests.google.sign_in import PATHS, SignIn
 from tests.google.state import State
 from tests.google.surface import Surface
@@ -33,12 +35,18 @@ class App:
         surface = self._surface(scope["path"])
         exchange = self._open(surface, scope, receive, send)
         try:
-            await surface.answer(exchange)
+            async with self._turn(surface, exchange.call):
+                await surface.answer(exchange)
         except ClientGone:
             pass
         finally:
             self.open_exchanges.discard(exchange)
             exchange.end()
+
+    def _turn(self, surface: Surface, call: Call) -> AbstractAsyncContextManager[None]:
+        longest = self.state.log.longest
+        is_large = longest is not None and int(call.headers.get("content-length", 0)) > longest
+        return self.state.turns if is_large and surface is not self._files else nullcontext()
 
     def abandon(self) -> None:
         for exchange in list(self.open_exchanges):

@@ -134,6 +134,7 @@ class Exchange:
         if self._watcher:
             self._watcher.cancel()
         self.call.ended = time.time()
+        self._log.shorten(self.call)
         self._log.changed()
 
     def _check(self) -> None:

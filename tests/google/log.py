@@ -66,6 +66,8 @@ class Log:
         self._calls: list[Call] = []
         self._changed = threading.Condition()
         self._numbered = 0
+        self.longest: int | None = None
+        """Of a longer body no bytes are kept, and of its longer texts their beginning and their length. None: all is kept."""
 
     def add(self, **fields: Any) -> Call:
         self._numbered += 1
@@ -77,6 +79,12 @@ class Log:
     def changed(self) -> None:
         with self._changed:
             self._changed.notify_all()
+
+    def shorten(self, call: Call) -> None:
+        """Once the call is over."""
+        if self.longest is not None and len(call.raw) > self.longest:
+            call.raw = b""
+            call.body = _shortened(call.body, self.longest)
 
     def clear(self) -> None:
         self._calls = []
@@ -99,3 +107,13 @@ class Log:
         with self._changed:
             if not self._changed.wait_for(lambda: condition(self), seconds):
                 raise TimeoutError(f"The condition did not become true in {seconds:g} s; {len(self)} calls are in the log.")
+
+
+def _shortened(value: Any, longest: int) -> Any:
+    if isinstance(value, dict):
+        return {name: _shortened(one, longest) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_shortened(one, longest) for one in value]
+    if isinstance(value, str) and len(value) > longest:
+        return f"{value[:40]}… ({len(value)} characters)"
+    return value

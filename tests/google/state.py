@@ -1,5 +1,6 @@
 """Everything that a simulator remembers."""
 
+import asyncio
 from collections.abc import Iterable
 
 from tests.google import models
@@ -31,6 +32,8 @@ class State:
         self.connections = Connections()
         self.lenient_pictures = False
         """Pictures that image models are sent back as their own need no signature. Which of the two Google does is in dispute."""
+        self.turns = asyncio.Semaphore(2)
+        """Of large bodies that are taken in whole, where the log is to be short: each is in memory several times meanwhile."""
 
     def reset(self) -> None:
         """Forget scripts, calls, quotas, files, the clock's moves, and the keys and accounts that were added since.
@@ -47,3 +50,4 @@ class State:
         self.scripts.clear()
         self.log.clear()
         self.lenient_pictures = False
+        self.log.longest = None

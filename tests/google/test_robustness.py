@@ -1,5 +1,6 @@
 """Whatever is sent, the simulator answers as Google would: with an answer, or with a refusal that has a reason."""
 
+import base64
 import copy
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.google import answers, responses, rules, transcoding
-from tests.google.asking import call, function, model, result, tools, user
+from tests.google.asking import ask, call, function, model, result, tools, user
 from tests.google.errors import Refusal
 from tests.google.models import MODELS
 from tests.google.scripts import Script
@@ -115,3 +116,17 @@ def test_a_port_that_is_taken_is_one_plain_sentence(google):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
     assert done.stderr == f"Cannot listen on 127.0.0.1:{port}: Address already in use.\n"
+
+
+def test_of_large_bodies_the_log_keeps_what_they_begin_with_once_they_are_judged(google):
+    google.log.longest = 1_000
+    data = base64.b64encode(b"\x10" * 3_000).decode()
+    image = {"inlineData": {"mimeType": "image/png", "data": data}}
+    for part, status in ((image, 200), ({"inlineData": {**image["inlineData"], "data": data + "!"}}, 400)):
+        assert ask(google, {"contents": [user("hi", part)]}).status_code == status
+    kept = google.log[0]
+    assert kept.raw == b""
+    assert kept.body["contents"][0]["parts"][1]["inlineData"]["data"] == f"{data[:40]}… (4000 characters)"
+    google.reset()
+    ask(google, {"contents": [user("hi", image)]})
+    assert (len(google.log[0].raw) > 4_000, google.log[0].body["contents"][0]["parts"][1]) == (True, image)

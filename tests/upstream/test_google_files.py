@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from credentials.health import Outcome
 from openai_api.translation.conversation import StoredFile
 from openai_api.upstream import google_files
 from openai_api.upstream.base import UpstreamRefused
@@ -55,6 +56,17 @@ async def test_a_file_arrives_as_it_is(files, google):
     begun, sent = google.log
     assert (begun.key, sent.key) == ("test-key-1", "")
     assert await files.get(ONE, file.name, seconds=10) == file
+
+
+async def test_bytes_are_not_sent_twice_where_a_connection_breaks(files, google):
+    """Google may have them already, and would refuse them the second time as the caller's fault."""
+    await upload(files)
+    google.log.clear()
+    google.script(method="uploadFile", ends="reset_before_headers")
+    with pytest.raises(UpstreamRefused) as caught:
+        await upload(files)
+    assert (caught.value.refusal.outcome, caught.value.refusal.status) == (Outcome.UPSTREAM_FAILED, 502)
+    assert [call.method for call in google.log] == ["startUpload", "uploadFile"]
 
 
 async def test_a_deleted_file_is_gone(files, google):

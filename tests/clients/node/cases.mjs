@@ -129,6 +129,13 @@ const cases = {
     };
   },
 
+  packed_embeddings: async () => {
+    const asked = { model: "gemini-embedding-001", input: "a beaver", dimensions: 256 };
+    const [packed] = (await client.embeddings.create({ ...asked, encoding_format: "base64" })).data;
+    const [plain] = (await client.embeddings.create({ ...asked, encoding_format: "float" })).data;
+    return { packed: packed.embedding, plain: plain.embedding };
+  },
+
   transcriptions: async () => {
     const asked = async () => ({ file: await toFile(readFileSync(path), "speech.wav"), model: "whisper-1" });
     const seen = {};
@@ -146,6 +153,15 @@ const cases = {
   translation: async () => {
     const file = await toFile(readFileSync(path), "speech.wav");
     return (await client.audio.translations.create({ file, model: "whisper-1" })).text;
+  },
+
+  translations: async () => {
+    const seen = {};
+    for (const response_format of ["text", "srt", "vtt", "verbose_json"]) {
+      const file = await toFile(readFileSync(path), "speech.wav");
+      seen[response_format] = await client.audio.translations.create({ file, model: "whisper-1", response_format });
+    }
+    return seen;
   },
 
   completions: async () => {
@@ -179,6 +195,30 @@ const cases = {
       applied: judged.results[0].category_applied_input_types["self-harm/intent"],
       refused: await failure(client.moderations.create({ model: "omni-moderation-latest", input: parts })),
     };
+  },
+
+  judged_picture: async () => {
+    const url = `data:image/png;base64,${readFileSync(path).toString("base64")}`;
+    const input = [{ type: "text", text: 'fill in {"violence": 0.8}' }, { type: "image_url", image_url: { url } }];
+    const { results } = await client.moderations.create({ model: "omni-moderation-latest", input });
+    return results.map((one) => ({ violence: one.category_scores.violence, applied: one.category_applied_input_types.violence }));
+  },
+
+  speech_formats: async () => {
+    const seen = {};
+    for (const response_format of ["mp3", "opus", "aac", "flac", "wav", "pcm"]) {
+      const asked = { model: "gpt-4o-mini-tts", voice: "nova", input: "A beaver is building a dam.", response_format, speed: 0.5 };
+      const answer = await client.audio.speech.create(asked);
+      const sound = Buffer.from(await answer.arrayBuffer()).toString("base64");
+      seen[response_format] = { type: answer.headers.get("content-type"), sound };
+    }
+    return seen;
+  },
+
+  speech_events: async () => {
+    const asked = { model: "tts-1", voice: "alloy", input: "A beaver.", response_format: "pcm", stream_format: "sse" };
+    const said = await (await client.audio.speech.create(asked)).text();
+    return said.split("\n\n").filter(Boolean).map((event) => JSON.parse(event.replace("data: ", "")));
   },
 
   speech: async () => {
@@ -223,6 +263,41 @@ const cases = {
     };
   },
 
+  image_formats: async () => {
+    const asked = { model: "gemini-3.1-flash-image", prompt: "a fox" };
+    const loaded = async (answer) => Buffer.from(await (await fetch(answer.data[0].url)).arrayBuffer()).toString("base64");
+    const image = async (name) => toFile(readFileSync(`${path}/${name}`), name, { type: "image/png" });
+    const seen = {};
+    for (const output_format of ["png", "jpeg", "webp"]) {
+      seen[output_format] = (await client.images.generate({ ...asked, output_format, size: "1536x1024" })).data[0].b64_json;
+      seen[`${output_format} by URL`] = await loaded(await client.images.generate({ ...asked, output_format, response_format: "url" }));
+    }
+    const edit = { ...asked, image: await image("picture.png"), mask: await image("mask.png") };
+    seen.masked = (await client.images.edit(edit)).data[0].b64_json;
+    seen["edited by URL"] = await loaded(await client.images.edit({ ...asked, image: await image("picture.png"), response_format: "url" }));
+    const varied = { model: asked.model, image: await image("picture.png"), response_format: "url" };
+    seen["varied by URL"] = await loaded(await client.images.createVariation(varied));
+    return seen;
+  },
+
+  partial_images: async () => {
+    const seen = [];
+    const asked = { model: "gemini-3.1-flash-image", prompt: "a fox", stream: true, partial_images: 2, output_format: "jpeg" };
+    for await (const event of await client.images.generate(asked)) seen.push(event);
+    return seen;
+  },
+
+  streamed_pictures: async () => {
+    const asked = { model: "gemini-3-pro-image", messages: user("a red fox"), stream: true, stream_options: { include_usage: true } };
+    const seen = { images: [], text: "", tokens: 0 };
+    for await (const chunk of await client.chat.completions.create(asked)) {
+      seen.tokens += chunk.usage?.total_tokens ?? 0;
+      seen.text += chunk.choices[0]?.delta.content ?? "";
+      seen.images.push(...(chunk.choices[0]?.delta.images ?? []).map((image) => image.image_url.url));
+    }
+    return seen;
+  },
+
   broken_images: async () => {
     const stream = await client.images.generate({ model: "gemini-3-pro-image", prompt: "a fox", stream: true, partial_images: 1 });
     const seen = [];
@@ -249,6 +324,34 @@ const cases = {
       gone: await failure(client.files.retrieve(file.id)),
       empty: await failure(client.files.create({ file: await toFile(Buffer.from(""), "a.txt"), purpose: "user_data" })),
     };
+  },
+
+  more_files: async () => {
+    const made = [];
+    for (const name of ["a.txt", "b.txt", "c.txt"]) {
+      made.push(await client.files.create({ file: await toFile(Buffer.from(name), name), purpose: "vision" }));
+    }
+    const first = await client.files.list({ limit: 2, purpose: "vision", order: "asc" });
+    const names = [];
+    for await (const one of first) names.push(one.filename);
+    const film = await client.files.create({ file: await toFile(readFileSync(path), "film.mp4"), purpose: "user_data" });
+    const parts = [{ type: "text", text: "Sum up." }, { type: "file", file: { file_id: film.id } }];
+    const streamed = await collected(await client.chat.completions.create({ model, messages: user(parts), stream: true }));
+    const brief = { file: await toFile(Buffer.from("x"), "x.txt"), purpose: "user_data", expires_after: { anchor: "created_at", seconds: 3600 } };
+    const { created_at, expires_at } = await client.files.create(brief);
+    const seen = {
+      page: first.data.map((one) => one.filename),
+      hasMore: first.has_more,
+      names,
+      film: [film.bytes, film.purpose, film.filename, film.object],
+      streamed: streamed.text,
+      waited: (await client.files.waitForProcessing(film.id)).status,
+      lasts: expires_at - created_at,
+      content: await failure(client.files.content(film.id)),
+      purpose: await failure(client.files.create({ file: await toFile(Buffer.from("{}"), "a.jsonl"), purpose: "batch" })),
+    };
+    for (const one of [...made, film]) await client.files.delete(one.id);
+    return seen;
   },
 
   errors: async () => {
