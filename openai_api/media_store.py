@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from openai_api.errors import StorageFull
+from openai_api.uploads import no_room
 
 TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 """By extension: no other files are kept."""
@@ -49,7 +49,7 @@ class MediaStore:
         except OSError as error:
             with suppress(OSError):
                 draft.unlink()
-            raise StorageFull("This Castor cannot keep the file: its disk is full, or not writable.") from error
+            raise no_room() from error
         return name
 
     def find(self, name: str) -> MediaFile | None:

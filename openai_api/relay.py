@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from credentials.health import EFFECTS, Outcome
 from credentials.learning import Evidence
@@ -78,6 +79,7 @@ class Relay:
         self._clock = clock
         self._tried: frozenset[int] = frozenset()
         self._failures = 0
+        self._may_be_empty = False
         self._unpaid: Refusal | None = None
         """What failed in passing last: asking again must be paid from the retry budget."""
         self._call: _Call | None = None
@@ -124,15 +126,20 @@ class Relay:
             raise self._too_late()
         self._begin(lease)
         answer = self._ask(self._prepared, lease.entry, new_call_id=self._new_call_id, seconds=seconds)
-        call = _Call(lease, answer, self._prepared.stops)
+        call = _Call(lease, answer, self._prepared.stops, may_be_empty=self._may_be_empty)
         try:
             self._held = await self._until_promised(call)
             self._call = call
         except UpstreamRefused as refused:
-            self._judge(lease, refused.refusal)
+            self._judge(lease, self._as_empty(refused.refusal) if isinstance(refused, _Empty) else refused.refusal)
         finally:
             if self._call is None:  # Refused, cancelled, timed out: nobody will read on.
                 await self._leave(call)
+
+    def _as_empty(self, refusal: Refusal) -> Refusal:
+        """Where a stop sequence may have come first, nobody is blamed, and what is empty once more is the answer."""
+        self._may_be_empty = self._prepared.stopped
+        return replace(refusal, outcome=Outcome.ANSWER_UNUSABLE) if self._may_be_empty else refusal
 
     async def _leave(self, call: "_Call") -> None:
         try:
@@ -317,8 +324,11 @@ class Relay:
 class _Call:
     """One attempt under way: the upstream's events, checked for what must not pass as an answer."""
 
-    def __init__(self, lease: Lease, answer: AsyncGenerator[list[Event], None], stops: tuple[str, ...]) -> None:
+    def __init__(
+        self, lease: Lease, answer: AsyncGenerator[list[Event], None], stops: tuple[str, ...], *, may_be_empty: bool = False
+    ) -> None:
         self.lease = lease
+        self._may_be_empty = may_be_empty
         self.said = False
         self.ended = False
         self.usage: Usage | None = None
@@ -332,7 +342,7 @@ class _Call:
         if batch is None:
             self.ended = True
             if not self.said:
-                raise _empty()
+                raise _Empty
             return []
         return await self._checked(batch)
 
@@ -358,13 +368,14 @@ class _Call:
     def _check_end(self, end: Finished) -> None:
         if end.reason == "failed":
             raise _unusable(end)
-        if end.reason == "stop" and not self._spoke:
-            raise _empty()
+        if end.reason == "stop" and not (self._spoke or self._may_be_empty):
+            raise _Empty
         self.said = True  # A refusal or a length limit is an answer, even without a word.
 
 
-def _empty() -> UpstreamRefused:
-    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=502, message="The upstream's answer was empty."))
+class _Empty(UpstreamRefused):
+    def __init__(self) -> None:
+        super().__init__(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=502, message="The upstream's answer was empty."))
 
 
 def _unusable(end: Finished) -> UpstreamRefused:

@@ -52,7 +52,8 @@ class Upload:
 class Form:
     """What a form holds. Its files are gone once it is closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.fields: dict[str, list[str]] = {}
         """The values of each name, which stand as they were sent: `image[]` and `image` are two."""
         self.files: list[Upload] = []
@@ -60,6 +61,21 @@ class Form:
     def files_of(self, name: str) -> list[Upload]:
         """Those that were sent as `name`, or as `name[]`."""
         return [file for file in self.files if file.field.removesuffix("[]") == name]
+
+    def add(self, field: str, filename: str = "", content_type: str = "") -> Upload:
+        """A file with nothing in it yet."""
+        upload = Upload(len(self.files), field, filename, content_type, self._folder)
+        self.files.append(upload)
+        return upload
+
+    def keep(self, content: bytes) -> Upload:
+        """What was made of its files, on the disk and for as long as they are. Raises StorageFull."""
+        upload = self.add("")
+        try:
+            upload.take(content)
+        except OSError as error:
+            raise no_room() from error
+        return upload
 
     def close(self) -> None:
         for file in self.files:
@@ -84,8 +100,7 @@ async def read_form(content_type: str, chunks: AsyncIterator[bytes], folder: Pat
 
 class _FormReader:
     def __init__(self, content_type: str, folder: Path) -> None:
-        self.form = Form()
-        self._folder = folder
+        self.form = Form(folder)
         self._text = self._fields = 0
         self._headers: dict[str, bytes] = {}
         self._header = b""
@@ -108,7 +123,7 @@ class _FormReader:
         except FormParserError as error:
             raise _malformed() from error
         except OSError as error:
-            raise StorageFull("This Castor cannot keep the file: its disk is full, or not writable.") from error
+            raise no_room() from error
 
     def finish(self) -> Form:
         if not self._ended:
@@ -156,8 +171,7 @@ class _FormReader:
         if len(self.form.files) == MOST_FILES:
             raise InvalidRequest(f"The form has more than {MOST_FILES} files.", param=self._field)
         content_type = self._headers.get("content-type", b"").decode("latin-1")
-        self._upload = Upload(len(self.form.files), self._field, filename, content_type, self._folder)
-        self.form.files.append(self._upload)
+        self._upload = self.form.add(self._field, filename, content_type)
 
     def _take_content(self, data: bytes, start: int, end: int) -> None:
         if self._upload is not None:
@@ -207,3 +221,7 @@ def _decoded(name: bytes) -> str:
 
 def _malformed() -> InvalidRequest:
     return InvalidRequest("The request body is no well-formed multipart/form-data.")
+
+
+def no_room() -> StorageFull:
+    return StorageFull("This Castor cannot keep the file: its disk is full, or not writable.")

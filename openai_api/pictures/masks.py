@@ -3,16 +3,15 @@
 The picture that comes back has the original's size and, wherever the mask is opaque, the original's very pixels.
 """
 
-from base64 import b64encode
 from math import ceil
 
 from msgspec import Struct
 from PIL import Image
 
 from openai_api.errors import UpstreamBroken
-from openai_api.translation.conversation import Media
+from openai_api.translation.conversation import StoredMedia
 from openai_api.translation.gemini.pictures import nearest_ratio, pixels
-from openai_api.uploads import Upload
+from openai_api.uploads import Form, Upload
 
 from .files import Unreadable, encoded, opened, refused, upright
 
@@ -54,8 +53,8 @@ class Retouch(Struct, frozen=True):
     image: Upload
     mask: Upload
     frame: Frame
-    shown_image: Media
-    shown_mask: Media
+    shown_image: StoredMedia
+    shown_mask: StoredMedia
 
     def applied(self, painted: Image.Image) -> Image.Image:
         """The original with what was painted within the mask. Raises UpstreamBroken where that does not fit."""
@@ -79,8 +78,8 @@ def frame_for(width: int, height: int) -> Frame:
     return Frame((width, height), (ceil(height * across / down), height), ratio)
 
 
-def retouch(image: Upload, mask: Upload) -> Retouch:
-    """Both have been examined. Raises InvalidRequest where the mask is none."""
+def retouch(image: Upload, mask: Upload, form: Form) -> Retouch:
+    """Both have been examined; what the model is shown is put beside them, into `form`. Raises InvalidRequest for no mask."""
     try:
         original = _decoded(image)
     except Unreadable as error:
@@ -96,7 +95,9 @@ def retouch(image: Upload, mask: Upload) -> Retouch:
         raise refused("mask", "nothing in it is transparent, so there is nothing to paint")
     frame = frame_for(*original.size)
     paint = keep.point(lambda alpha: 255 - alpha)
-    return Retouch(image, mask, frame, _shown(original, frame, _GREY), _shown(paint.convert("RGB"), frame, (0, 0, 0)))
+    shown_image = StoredMedia("image/png", form.keep(_shown(original, frame, _GREY)))
+    shown_mask = StoredMedia("image/png", form.keep(_shown(paint.convert("RGB"), frame, (0, 0, 0))))
+    return Retouch(image, mask, frame, shown_image, shown_mask)
 
 
 def _decoded(upload: Upload) -> Image.Image:
@@ -112,14 +113,14 @@ def _kept(mask: Upload) -> Image.Image:
     return alpha.getchannel("A")
 
 
-def _shown(image: Image.Image, frame: Frame, around: tuple[int, int, int]) -> Media:
-    """The image on its canvas, which is never made in its own size: around one row of pixels it would have millions of them."""
+def _shown(image: Image.Image, frame: Frame, around: tuple[int, int, int]) -> bytes:
+    """A PNG of the image on its canvas, never in the canvas's own size: around one row of pixels that may be millions."""
     scale = min(1.0, _LONGEST_SHOWN / max(frame.canvas))
     width, height, left, top = (_scaled(length, scale) for length in (*frame.canvas, *frame.corner))
     image = image.resize((max(1, _scaled(image.width, scale)), max(1, _scaled(image.height, scale))), Image.Resampling.LANCZOS)
     canvas = Image.new("RGB", (width, height), around)
     canvas.paste(image, (left, top), image if image.mode == "RGBA" else None)
-    return Media("image/png", b64encode(encoded(canvas, "png")).decode())
+    return encoded(canvas, "png")
 
 
 def _scaled(length: int, scale: float) -> int:

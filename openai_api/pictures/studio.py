@@ -23,12 +23,14 @@ T = TypeVar("T")
 
 
 class Studio:
-    """As many threads as there are processors, up to four; what is more waits. Stored files are read by one of their own."""
+    """As many threads as there are processors, up to four; what is more waits. Masks, and stored files, have one of their own."""
 
     def __init__(self, store: MediaStore) -> None:
         self.store = store
         self._threads = ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1), thread_name_prefix="castor-pictures")
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="castor-media")
+        # A picture and its mask, decoded, are a hundred megabytes and more: never two pairs of them at once.
+        self._retouching = ThreadPoolExecutor(1, thread_name_prefix="castor-masks")
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
@@ -37,14 +39,19 @@ class Studio:
         """For what is quick: it does not wait until pictures are converted, which takes seconds."""
         return await asyncio.get_running_loop().run_in_executor(self._reading, partial(function, *args, **kwargs))
 
+    async def retouch(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """For what takes a picture and its mask."""
+        return await asyncio.get_running_loop().run_in_executor(self._retouching, partial(function, *args, **kwargs))
+
     async def develop(
         self, made: MediaDelta | DraftDelta, output: Output, *, folder: str = "", touch: Retouch | None = None
     ) -> Picture:
         """A picture of Google's as the caller wants it. `folder`: the URL of the store. Raises UpstreamBroken, StorageFull."""
-        return await self.run(self._develop, made, output, folder, touch)
+        where = self.run if touch is None else self.retouch
+        return await where(self._develop, made, output, folder, touch)
 
     def close(self) -> None:
-        for threads in (self._threads, self._reading):
+        for threads in (self._threads, self._reading, self._retouching):
             threads.shutdown(wait=False, cancel_futures=True)
 
     def _develop(self, made: MediaDelta | DraftDelta, output: Output, folder: str, touch: Retouch | None) -> Picture:

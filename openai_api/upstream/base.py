@@ -56,6 +56,8 @@ class Prepared(Struct, frozen=True):
     notices: tuple[Notice, ...] = ()
     stops: tuple[str, ...] = ()
     """Stop sequences that the upstream does not enforce, so that we must."""
+    stopped: bool = False
+    """Whether the caller has named any stop sequences: an answer may end before its first word."""
     names: dict[str, str] = {}
     """Tool names that the upstream would refuse: as sent → as the caller wrote them."""
     single_call: bool = False

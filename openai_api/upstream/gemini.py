@@ -59,6 +59,7 @@ class Gemini:
             prompt=prompt,
             notices=written.notices,
             stops=written.stops,
+            stopped=bool(conversation.sampling.stop),
             names=dict(written.names),
             single_call=not conversation.parallel_tool_calls,
             rated=rated,

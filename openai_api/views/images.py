@@ -16,7 +16,7 @@ from openai_api.streaming import AnswerStream
 from openai_api.translation import images
 from openai_api.translation.conversation import Notice, PictureWish, StoredMedia
 from openai_api.translation.images import ImagesRequest
-from openai_api.uploads import Upload
+from openai_api.uploads import Form, Upload
 from openai_api.views.base import GatewayView, json_response, unix_time
 
 MOST_IMAGES = 16
@@ -91,7 +91,7 @@ class EditsView(_FormView):
             return await self.answer(_with(asked, sources))
         if len(masks) > 1:
             raise refused("mask", f"one can be sent, but there are {len(masks)}")
-        touch = await gateway.studio.run(_retouch, self.form.files_of("image")[0], masks[0])
+        touch = await gateway.studio.retouch(_retouch, self.form.files_of("image")[0], masks[0], self.form)
         return await self.answer(_masked(asked, sources, touch), touch=touch)
 
 
@@ -108,9 +108,9 @@ async def _at_once(whole: bytes) -> AsyncGenerator[bytes, None]:
     yield whole
 
 
-def _retouch(image: Upload, mask: Upload) -> Retouch:
+def _retouch(image: Upload, mask: Upload, form: Form) -> Retouch:
     examined(mask, "mask")
-    return retouch(image, mask)
+    return retouch(image, mask, form)
 
 
 def _told(asked: ImagesRequest, notices: tuple[Notice, ...]) -> ImagesRequest:

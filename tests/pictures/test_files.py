@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import threading
+from contextlib import closing
 
 import pytest
 from PIL import Image
@@ -16,7 +17,7 @@ from openai_api.pictures.studio import MOST_THREADS, Studio
 from openai_api.translation.events import MediaDelta
 from openai_api.translation.gemini.pictures import pixels
 from openai_api.translation.images import Output
-from openai_api.uploads import Upload
+from openai_api.uploads import Form, Upload
 from tests.google import media
 
 
@@ -27,9 +28,15 @@ def file_of(image: Image.Image, form: str = "PNG", **options) -> bytes:
 
 
 @pytest.fixture
-def upload(tmp_path):
+def kept(tmp_path):
+    with closing(Form(tmp_path)) as form:
+        yield form
+
+
+@pytest.fixture
+def upload(kept):
     def upload(content: bytes, content_type: str = "image/png") -> Upload:
-        upload = Upload(0, "image", "a", content_type, tmp_path)
+        upload = kept.add("image", "a", content_type)
         upload.take(content)
         return upload
 
@@ -164,9 +171,9 @@ def hole(size: tuple[int, int], box: tuple[int, int, int, int], *, alpha: int = 
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA"])
-def test_pixels_outside_of_the_mask_stay_whatever_the_mode(upload, mode):
+def test_pixels_outside_of_the_mask_stay_whatever_the_mode(upload, kept, mode):
     original = Image.linear_gradient("L").resize((90, 60)).convert("RGBA" if mode in ("RGBA", "LA") else mode).convert(mode)
-    touch = retouch(upload(file_of(original)), upload(file_of(hole((90, 60), (10, 10, 40, 30)))))
+    touch = retouch(upload(file_of(original)), upload(file_of(hole((90, 60), (10, 10, 40, 30)))), kept)
     result = touch.applied(Image.new("RGB", (1264, 848), "red"))
     expected = original.convert(result.mode)
     expected.paste("red", (10, 10, 40, 30))
@@ -174,16 +181,16 @@ def test_pixels_outside_of_the_mask_stay_whatever_the_mode(upload, mode):
     assert result.tobytes() == expected.tobytes()
 
 
-def test_what_is_half_transparent_in_the_mask_is_half_painted(upload):
-    touch = retouch(upload(file_of(BLUE)), upload(file_of(hole(BLUE.size, (0, 0, 10, 10), alpha=128))))
+def test_what_is_half_transparent_in_the_mask_is_half_painted(upload, kept):
+    touch = retouch(upload(file_of(BLUE)), upload(file_of(hole(BLUE.size, (0, 0, 10, 10), alpha=128))), kept)
     red, _, blue = touch.applied(Image.new("RGB", (1264, 848), "red")).getpixel((5, 5))
     assert (red, blue) == pytest.approx((127, 128), abs=1)
 
 
-def test_what_is_painted_lies_where_it_was_painted(upload):
+def test_what_is_painted_lies_where_it_was_painted(upload, kept):
     """A picture of 4:1 is shown in the middle of a canvas of 21:9, and cut out of it again."""
     size = (400, 100)
-    touch = retouch(upload(file_of(Image.new("RGB", size, "blue"))), upload(file_of(hole(size, (0, 0, *size)))))
+    touch = retouch(upload(file_of(Image.new("RGB", size, "blue"))), upload(file_of(hole(size, (0, 0, *size)))), kept)
     painted = Image.new("RGB", (1584, 672), "black")
     left, top, right, bottom = (round(edge) for edge in touch.frame.box_in(painted.size))
     painted.paste("white", (left, top, (left + right) // 2, bottom))
@@ -193,21 +200,21 @@ def test_what_is_painted_lies_where_it_was_painted(upload):
     assert result.getpixel((3, 3)) == (255, 255, 255)
 
 
-def test_a_photo_is_taken_as_its_camera_was_held(upload):
+def test_a_photo_is_taken_as_its_camera_was_held(upload, kept):
     exif = Image.Exif()
     exif[0x0112] = 6  # On its side.
     photo = upload(file_of(BLUE, "JPEG", exif=exif), "image/jpeg")
-    assert retouch(photo, upload(file_of(hole((20, 30), (0, 0, 5, 5))))).frame.image == (20, 30)
+    assert retouch(photo, upload(file_of(hole((20, 30), (0, 0, 5, 5)))), kept).frame.image == (20, 30)
 
 
-def test_a_palette_and_a_webp_may_be_masks(upload):
+def test_a_palette_and_a_webp_may_be_masks(upload, kept):
     palette = hole(BLUE.size, (0, 0, 5, 5)).quantize(8)
     for mask in (file_of(palette), file_of(hole(BLUE.size, (0, 0, 5, 5)), "WEBP", lossless=True)):
-        assert retouch(upload(file_of(BLUE)), upload(mask)).frame.image == BLUE.size
+        assert retouch(upload(file_of(BLUE)), upload(mask), kept).frame.image == BLUE.size
 
 
 @pytest.mark.parametrize("size", [(1, 2_000_000), (2_000_000, 1), (4000, 3)])
-def test_a_canvas_around_a_line_does_not_fill_the_memory(upload, monkeypatch, size):
+def test_a_canvas_around_a_line_does_not_fill_the_memory(upload, kept, monkeypatch, size):
     image, mask = upload(file_of(Image.new("RGB", size, "blue"))), upload(file_of(hole(size, (0, 0, *size))))
     make = Image.new
 
@@ -216,8 +223,8 @@ def test_a_canvas_around_a_line_does_not_fill_the_memory(upload, monkeypatch, si
         return make(mode, wanted, *given)
 
     monkeypatch.setattr("openai_api.pictures.masks.Image.new", make_bounded)
-    touch = retouch(image, mask)
+    touch = retouch(image, mask, kept)
     monkeypatch.undo()
-    shown = Image.open(io.BytesIO(base64.b64decode(touch.shown_image.data)))
+    shown = Image.open(touch.shown_image.file.open())
     assert max(shown.size) == 3072
     assert touch.applied(Image.new("RGB", pixels(touch.frame.ratio, "1K"), "red")).size == size
