@@ -151,6 +151,12 @@ class Castor:
         """Run code beside the server, on its database, as `manage.py shell` does."""
         command = [sys.executable, "manage.py", "shell", "-c", code]
         subprocess.run(command, cwd=HOME, env=self._environment, check=True, capture_output=True, timeout=PATIENCE)
+    def shell(self, code: str) -> str:
+        """What ORM code prints that runs on the server's database, in a process of its own."""
+        command = [sys.executable, "-W", "ignore", "manage.py", "shell", "-v", "0", "-c", code]
+        result = subprocess.run(command, cwd=HOME, env=self._environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
 
     def rows(self, query: str, *values: Any) -> list[Row]:
         """Read the server's database."""
