@@ -56,7 +56,7 @@ def _routed(_makers, _elsewhere, _backup):
     castor = _makers.make(GEMINI_API_KEYS=TWO_KEYS, COOLDOWN_SECONDS="1", MAX_RETRIES="2")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         gone = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    castor.shell(PLACES.format(elsewhere=_elsewhere.url, backup=_backup.url, gone=gone))
+    castor.python(PLACES.format(elsewhere=_elsewhere.url, backup=_backup.url, gone=gone))
     castor.wait(lambda: castor.ask("GET", "/v1/models/my-alias")[0] == 200, "aware of its servers")
     yield castor
     castor.stop()
@@ -180,7 +180,7 @@ def test_the_models_of_all_servers_are_listed_but_those_of_one_that_cannot_be_re
     assert before["llama-9"] == before["gpt-4o"] == before["shared-1"] != "google"
     assert before["gemini-3.8-flash"] == "google"
     assert before["gone-1"] == "gone"
-    routed.shell("from openai_api.checks import *\nlist(check_credentials(Credential.objects.filter(server__name='gone')))")
+    routed.python("from openai_api.checks import *\nlist(check_credentials(Credential.objects.filter(server__name='gone')))")
     routed.wait(lambda: "gone-1" not in listed(), "free of what cannot be reached")
     del before["gone-1"]
     assert listed() == before
@@ -267,7 +267,7 @@ def test_another_model_answers_where_the_pool_for_the_first_is_spent_and_says_so
 
 
 def test_a_token_that_may_not_use_the_model_that_stands_in_is_refused_as_without_it(routed, google):
-    routed.shell(
+    routed.python(
         "from credentials.models import ClientToken\nfrom django.contrib.auth.models import User\n"
         "ClientToken.issue(User.objects.get(username='ada'), plain='only-pro-token', allowed_models=['*-pro-*'])"
     )
@@ -436,7 +436,7 @@ def test_passing_starts_no_thread_and_runs_no_query(_makers, elsewhere, tmp_path
     notes = tmp_path / "notes"
     castor = _makers.make(application="tests.api.watched:application", CASTOR_WATCH=str(notes))
     try:
-        castor.shell(
+        castor.python(
             "from credentials.servers import *\n"
             f"add_keys(take_in_server('{elsewhere.url}/v1'), ['sk-one'])\n"
             "from openai_api.checks import *\nlist(check_credentials(Credential.objects.filter(server__isnull=False)))"

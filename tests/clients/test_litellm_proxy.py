@@ -68,7 +68,7 @@ def wait_for(url, process, log) -> None:
 @pytest.fixture(scope="module")
 def _before_litellm(_makers, litellm):
     castor = _makers.make()
-    castor.shell(
+    castor.python(
         "from credentials.servers import *\nfrom openai_api.checks import *\n"
         f"add_keys(take_in_server('{litellm}/v1'), ['sk-litellm-master', 'sk-nobodys'])\n"
         "list(check_credentials(Credential.objects.filter(server__isnull=False)))"

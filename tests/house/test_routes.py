@@ -136,7 +136,7 @@ def verdict(answer: httpx.Response) -> str:
 def test_the_maps_were_read():
     chat = {"v1/chat/completions", "v1/chat/completions/input_tokens"}
     audio = {"v1/audio/speech", "v1/audio/transcriptions", "v1/audio/translations"}
-    texts = {"v1/completions", "v1/moderations"}
+    texts = {"v1/completions", "v1/moderations", "v1/responses", "v1/rerank"}
     files = {"v1/files", *OF_ONE_FILE}
     others = {"v1/embeddings", "v1/models", "v1/models/<model>", "media/<name>", "health", "ready", NOWHERE}
     assert chat | audio | texts | PICTURES | files | others == set(API)
