@@ -5,6 +5,7 @@ What is read on the side decides what Castor needs to know: whether it is an ans
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 
 from credentials.health import Outcome
 from credentials.roster import Entry
@@ -42,14 +43,15 @@ class OpenAiCompatible:
             ) as response:
                 content_type = response.headers.get("Content-Type", "application/octet-stream")
                 yield [PassedHead(content_type)]
-                async for events in self._read(content_type, response.chunks, request):
-                    yield events
+                async with aclosing(self._read(content_type, response.chunks, request)) as arriving:
+                    async for events in arriving:
+                        yield events
         except UpstreamRefused as refused:
             raise UpstreamRefused(refused.refusal.concealing(entry.secret)) from refused
         except EventTooLarge as error:
             raise _broken("The server's answer could not be read.") from error
 
-    def _read(self, content_type: str, chunks: AsyncIterator[bytes], request: HandedOn) -> AsyncIterator[list[Event]]:
+    def _read(self, content_type: str, chunks: AsyncIterator[bytes], request: HandedOn) -> AsyncGenerator[list[Event], None]:
         match content_type.partition(";")[0].strip().lower():
             case "text/event-stream":
                 return _stream(chunks, request, self._client.read_timeout)

@@ -448,3 +448,23 @@ def test_passing_starts_no_thread_and_runs_no_query(_makers, elsewhere, tmp_path
         assert notes.read_text() == before
     finally:
         castor.stop()
+
+
+def test_a_heartbeat_never_falls_into_an_event(_makers, elsewhere):
+    castor = _makers.make(HEARTBEAT_SECONDS="0.1")
+    try:
+        castor.python(f"from credentials.servers import *\nadd_keys(take_in_server('{elsewhere.url}/v1'), ['sk-one'])")
+        castor.wait(lambda: castor.chat(model="llama-9")[0] == 200, "aware of the server")
+        first, half = b'data: {"choices":[{"delta":{"content":"one"}}]}\n\n', b'data: {"choices":[{"delta":{},'
+        rest, heard = b'"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n', threading.Event()
+        elsewhere.script(streaming(first + half, rest, waits=heard))
+        with castor.streaming(model="llama-9") as response:
+            content = response.read1()
+            while b": heartbeat\n\n" not in content.partition(first)[2]:
+                content += response.read1()
+            heard.set()
+            content += response.read()
+        assert content.replace(b": heartbeat\n\n", b"") == first + half + rest
+        assert half + b": heartbeat" not in content
+    finally:
+        castor.stop()
