@@ -4,9 +4,7 @@ Resolves the model, has the order prepared, relays (several times for several ch
 """
 
 import asyncio
-import math
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import cache
@@ -17,35 +15,22 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from credentials.roster import Roster, TokenEntry
-from credentials.routing import Step, steps
-from openai_api.errors import (
-    GatewayError,
-    InvalidRequest,
-    ModelNotAllowed,
-    ModelNotFound,
-    NoCredential,
-    QuotaExhausted,
-    StrictRefusal,
-    UpstreamUnavailable,
-)
+from credentials.routing import Step
+from openai_api.errors import GatewayError, InvalidRequest, StrictRefusal
 from openai_api.gateway import Gateway
 from openai_api.ids import new_call_id, new_uid
 from openai_api.orders.base import Desk, Order, Ready
 from openai_api.orders.passage import Passage
-from openai_api.relay import Relay
+from openai_api.plan import LONGEST_MODEL, NOBODY_CAN, Plan
+from openai_api.relay import Relay, Trace
 from openai_api.translation.conversation import Notice
 from openai_api.translation.events import Event, MediaDelta, ToolCallDelta
 from openai_api.upstream.base import FILES
 from openai_api.usage import CLIENT_GONE, Entry
 
-NOBODY_CAN = (QuotaExhausted, NoCredential, UpstreamUnavailable)
-"""What lets the next upstream be asked, or the model that may stand in: nobody can answer, and the request is not at fault."""
-
 LONGEST_HEADER = 2_000
 MOST_AT_ONCE = 8
 """Calls of one request: their answers lie in memory side by side, and other requests want credentials too."""
-LONGEST_MODEL = 100
-"""Characters, as many as the database's columns hold; Google's names have less than half of it."""
 
 
 class PassedOn(Exception):
@@ -61,9 +46,8 @@ class Exchange:
         """What came of those parts of the order that were not served, where the others are an answer without them."""
         self.passage: Passage | None = None
         """The request as other servers of its dialect take it; None: they cannot be asked this."""
-        self._steps: deque[Step] = deque()
+        self._plan: Plan | None = None
         self._stands_in = ""
-        self._begun = False
         self._gateway = gateway
         self._token = token
         self._stream = stream
@@ -71,8 +55,9 @@ class Exchange:
         self._started = time.monotonic()
         self._settled = False
         self._relays: list[Relay] = []
-        """All that were opened, or were to be; those that answer are among them."""
         self._answering: list[Relay] = []
+        self._traces: list[Trace] = []
+        """Of the relays, and of those that somebody was asked by before, in vain."""
         self._notices: tuple[Notice, ...] = ()
         self._story: tuple[str, ...] = ()
         self._entry = Entry(
@@ -146,7 +131,7 @@ class Exchange:
     @property
     def headers(self) -> dict[str, str]:
         """What the answer tells about its making."""
-        headers = {"X-Castor-Attempts": str(sum(relay.trace.attempts for relay in self._relays))}
+        headers = {"X-Castor-Attempts": str(sum(trace.attempts for trace in self._traces))}
         if self._stands_in:
             headers["X-Castor-Fallback"] = _ascii(self._stands_in)
         if self._notices:
@@ -169,50 +154,28 @@ class Exchange:
     async def _opened(self, model: str, order: Order | None, notices: tuple[Notice, ...], instead: str = "") -> bool:
         """Whether a server answers; False where Google does, or, without an order, would have to be asked next."""
         try:
-            if not self._begun:
-                self._begun = True
+            if self._plan is None:
                 self._entry.model_asked = model[:LONGEST_MODEL] or FILES
                 self._gateway.usage.begin(self._entry)
-                self._plan(model, instead)
-            if instead:
-                self._steps = deque([Step(instead)])
-            return await self._ask_in_turn(order, notices)
+            if self._plan is None or instead:
+                self._plan = Plan(model, self._gateway.pool.roster, self._token, instead=instead)
+            return await self._ask_in_turn(self._plan, order, notices)
         except BaseException as error:  # Also if the client went away: the record must say so.
             await self._end_with(error)
             raise
 
-    def _plan(self, asked: str, instead: str) -> None:
-        """Find out who is to be asked, and for what. Raises what stands in the way of that."""
-        if len(asked) > LONGEST_MODEL:
-            raise ModelNotFound(f"No model has a name of more than {LONGEST_MODEL} characters.", param="model")
-        roster = self._gateway.pool.roster
-        if not asked:
-            self._steps = deque([Step(FILES)])
-            return
-        model = instead or roster.resolve(asked)
-        if not self._token.may_use(asked, model):
-            raise ModelNotAllowed(f"This token may not use the model '{asked}'. GET /v1/models lists those that it may.")
-        found = [step for step in steps(roster, model) if not step.instead or self._token.may_use(step.instead, step.model)]
-        self._steps = deque(found or [Step(model)])
-
-    async def _ask_in_turn(self, order: Order | None, notices: tuple[Notice, ...]) -> bool:
-        """One step after the other, until somebody answers. Raises what is worth the most to the caller, if nobody does."""
-        errors: list[GatewayError] = []
-        while order is not None or self._steps[0].server:
-            step = self._steps.popleft()
+    async def _ask_in_turn(self, plan: Plan, order: Order | None, notices: tuple[Notice, ...]) -> bool:
+        while order is not None or plan.begins_elsewhere:
+            step = plan.next()
             try:
                 await self._ask(step, order, notices)
                 self._stands_in = step.model if step.instead else ""
                 return bool(step.server)
-            except (*NOBODY_CAN, ModelNotFound) as error:
-                errors.append(error)
-                if not self._goes_on(step, error):
-                    raise min(errors, key=_returns_after) from None
+            except NOBODY_CAN as error:
+                plan.failed(step, error)
+                await _close_all(self._relays)  # Of several some may have been answered.
+                self._relays = []
         return False
-
-    def _goes_on(self, step: Step, error: GatewayError) -> bool:
-        """Whether the next step is to be tried. That one server does not have a model says nothing about the next."""
-        return bool(self._steps) and (not isinstance(error, ModelNotFound) or self._steps[0].model == step.model)
 
     async def _ask(self, step: Step, order: Order | None, notices: tuple[Notice, ...]) -> None:
         roster = self._gateway.pool.roster
@@ -220,7 +183,7 @@ class Exchange:
             ready = self._handed_on(step, roster)
         else:
             ready = await self._prepared(step, order, notices, roster)
-        relays = [
+        self._relays = [
             Relay(
                 self._gateway.pool,
                 ready.ask,
@@ -233,12 +196,12 @@ class Exchange:
             )
             for prepared in ready.prepared
         ]
-        self._relays += relays
+        self._traces += [relay.trace for relay in self._relays]
         if ready.some_will_do:
-            self._answering, self.failures = await _some_open(relays)
+            self._answering, self.failures = await _some_open(self._relays)
         else:
-            await _all_open(relays)
-            self._answering = relays
+            await _all_open(self._relays)
+            self._answering = self._relays
 
     async def _prepared(self, step: Step, order: Order, notices: tuple[Notice, ...], roster: Roster) -> Ready:
         registry = self._gateway.registry
@@ -282,7 +245,7 @@ class Exchange:
             _log(self._entry, self._token, self._notices, self._story)
 
     def _fill_entry(self) -> None:
-        entry, traces = self._entry, [relay.trace for relay in self._relays]
+        entry, traces = self._entry, self._traces
         entry.total_ms = self._since(time.monotonic())
         for trace in traces:
             entry.attempts += trace.attempts
@@ -383,10 +346,6 @@ def _in_header(said: Iterable[str]) -> str:
 
 def _ascii(text: str) -> str:
     return "".join(letter if " " <= letter <= "~" else "?" for letter in text)
-
-
-def _returns_after(error: GatewayError) -> float:
-    return math.inf if error.retry_after is None else error.retry_after
 
 
 @cache

@@ -18,12 +18,12 @@ async def passed_response(exchange: Exchange) -> HttpResponse | AnswerStream:
     """The response to what has been handed on: what is JSON as a whole, all else as it comes."""
     arriving = exchange.events()
     _, first = await anext(arriving)
-    content_type = next(event.content_type for event in first if isinstance(event, PassedHead))
-    if "json" not in content_type:
-        return AnswerStream(_as_it_passes(exchange, arriving, content_type), exchange, content_type=content_type)
+    head = next(event for event in first if isinstance(event, PassedHead))
+    if not head.whole:
+        return AnswerStream(_as_it_passes(exchange, arriving, head.content_type), exchange, content_type=head.content_type)
     async with exchange, aclosing(arriving):
         body = b"".join([_bytes_of(events) async for _, events in arriving])
-    return HttpResponse(body, content_type=content_type)
+    return HttpResponse(body, content_type=head.content_type)
 
 
 async def _as_it_passes(exchange: Exchange, arriving: Arriving, content_type: str) -> AsyncGenerator[bytes, None]:

@@ -164,9 +164,10 @@ class Utterance(Struct, frozen=True):
 
 
 class PassedHead(Struct, frozen=True, gc=False):
-    """What follows are the bytes of another server's answer, as they are."""
+    """What follows are the bytes of another server's answer, as they are; `whole`: they come together, or not at all."""
 
     content_type: str
+    whole: bool = False
 
 
 class Passed(Struct, frozen=True, gc=False):

@@ -42,8 +42,9 @@ class OpenAiCompatible:
                 refused=read_server_refusal,
             ) as response:
                 content_type = response.headers.get("Content-Type", "application/octet-stream")
-                yield [PassedHead(content_type)]
-                async with aclosing(self._read(content_type, response.chunks, request)) as arriving:
+                kind = content_type.partition(";")[0].strip().lower()
+                yield [PassedHead(content_type, whole=_is_json(kind))]
+                async with aclosing(self._read(kind, response.chunks, request)) as arriving:
                     async for events in arriving:
                         yield events
         except UpstreamRefused as refused:
@@ -51,16 +52,16 @@ class OpenAiCompatible:
         except EventTooLarge as error:
             raise _broken("The server's answer could not be read.") from error
 
-    def _read(self, content_type: str, chunks: AsyncIterator[bytes], request: HandedOn) -> AsyncGenerator[list[Event], None]:
-        match content_type.partition(";")[0].strip().lower():
-            case "text/event-stream":
-                return _stream(chunks, request, self._client.read_timeout)
-            case "text/html":
-                raise _broken("The server answered with a page; its base URL may be wrong.")
-            case kind if kind == "application/json" or kind.endswith("+json"):
-                return _whole(chunks, request)
-            case _:
-                return _bytes(chunks)
+    def _read(self, kind: str, chunks: AsyncIterator[bytes], request: HandedOn) -> AsyncGenerator[list[Event], None]:
+        if kind == "text/event-stream":
+            return _stream(chunks, request, self._client.read_timeout)
+        if kind == "text/html":
+            raise _broken("The server answered with a page; its base URL may be wrong.")
+        return _whole(chunks, request) if _is_json(kind) else _bytes(chunks)
+
+
+def _is_json(kind: str) -> bool:
+    return kind == "application/json" or kind.endswith("+json")
 
 
 def _headers(request: HandedOn, entry: Entry) -> dict[str, str]:

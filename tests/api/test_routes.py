@@ -333,6 +333,19 @@ def test_what_gemini_has_nothing_for_is_refused_plainly(routed, castor, path):
     assert castor.ask("POST", path, {"model": "llama-9", "input": "hi"})[0] == 404
 
 
+def test_what_only_gemini_can_be_asked_is_refused_plainly(routed, elsewhere):
+    body = {"model": "llama-9", "messages": [{"role": "user", "content": "hi"}]}
+    status, _, content = routed.ask("POST", "/v1/chat/completions/input_tokens", body)
+    assert (status, json.loads(content)["error"]["code"], elsewhere.taken) == (400, "model_not_supported", [])
+
+
+def test_a_body_without_a_model_is_refused_as_ever(routed, elsewhere):
+    for body in (b"{", b'{"messages":[]}', b'{"model":7}', b"[]"):
+        assert routed.ask("POST", CHAT, body)[0] == 400
+    assert routed.ask("POST", "/v1/rerank", b"{}")[0] == 400
+    assert elsewhere.taken == []
+
+
 def test_a_call_is_metered_by_what_its_answer_says_or_by_an_estimate_that_is_marked(routed, elsewhere):
     assert routed.chat(model="llama-9", headers={"X-Request-ID": "metered"})[0] == 200
     [row] = routed.usage("metered")

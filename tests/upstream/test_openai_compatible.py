@@ -38,7 +38,7 @@ async def refusal(client, server, secret="sk-one"):
 
 async def test_an_answer_is_its_head_its_bytes_and_what_it_used(client, elsewhere):
     head, answer = await ask(client, elsewhere)
-    assert head == [PassedHead("application/json")]
+    assert head == [PassedHead("application/json", whole=True)]
     assert answer == [Passed(completion()), UsageReport(Usage(prompt=11, completion=7, cached=3, total=18))]
     assert elsewhere.taken[0].key == "sk-one"
 
