@@ -20,6 +20,7 @@ from credentials.routing import steps
 from credentials.status import describe_span
 
 _MOST_ROWS = 200
+_KINDS = {Use.CODE_ASSIST.value: Kind.OAUTH}
 
 
 def who_would_serve_view(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
@@ -89,8 +90,5 @@ def _row(one: explain.Candidate, kinds: list[Kind]) -> dict[str, Any]:
 def _named(entry: Entry, kinds: list[Kind]) -> str:
     """Whoever may not see credentials of its kind is not told which one it is."""
     # In the roster an account for Code Assist is of a kind of its own, and so are the keys of each server.
-    if entry.server:
-        kind = Kind.OPENAI_COMPATIBLE
-    else:
-        kind = Kind.OAUTH if entry.kind == Use.CODE_ASSIST else Kind(entry.kind)
+    kind = _KINDS.get(entry.kind) or (Kind.OPENAI_COMPATIBLE if entry.server else Kind(entry.kind))
     return link_to_page(entry.id, kind, entry.label) if kind in kinds else f"a {kind.label}"
