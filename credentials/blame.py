@@ -85,9 +85,11 @@ class Blame:
         struck = self._rests.struck_by(reason, place[1], since=at - AT_ONCE, at=at, besides=place)
         if not struck:
             return False
+        peers = {name for entry in line for name in (entry.name, entry.group)}  # Those of other servers have their own fate.
+        struck = [who for who in struck if who in peers]
         alive = [entry for entry in line if not self._is_dead(entry, before=at - AT_ONCE)]
         size = len({entry.group for entry in alive}) if SCOPES[reason].is_shared else len(alive)
-        return struck + 1 > max(1, size // 2)
+        return len(struck) + 1 > max(1, size // 2)
 
     def _is_dead(self, entry: Entry, *, before: float) -> bool:
         rests = (self._rests.get((who, "")) for who in (entry.name, entry.group))

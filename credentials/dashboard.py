@@ -16,7 +16,7 @@ from credentials.models import ClientToken, Credential, Kind
 from credentials.status import SHOWN, shown_as, status_of
 
 _MOST_ROWS = 10
-_PLURALS = {Kind.OAUTH: "Google accounts", Kind.GEMINI_CLI: "Gemini CLI"}
+_PLURALS = {Kind.OAUTH: "Google accounts", Kind.GEMINI_CLI: "Gemini CLI", Kind.OPENAI_COMPATIBLE: "Keys of servers"}
 
 
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:

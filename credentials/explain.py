@@ -7,6 +7,7 @@ from credentials.lines import Line
 from credentials.loading import load_rests, load_roster, load_selection
 from credentials.pool import Pool
 from credentials.roster import Entry
+from credentials.routing import Step, steps
 from credentials.selection import KEYS
 
 
@@ -31,8 +32,16 @@ def snapshot() -> Pool:
 
 
 def explain(pool: Pool, model: str, *, kinds: frozenset[str] | None = None, at: float) -> list[Candidate]:
-    """All credentials of these kinds (None: of any), those that would be asked first."""
+    """All credentials that may come into question, those that would be asked first: of who is asked for the model first of all.
+
+    `kinds` leaves some of Google's out; None: none of them.
+    """
     model = pool.roster.resolve(model)
+    first = next(iter(steps(pool.roster, model)), Step(model))
+    if first.server:
+        kinds = first.kinds(pool.roster)
+    elif kinds is None:
+        kinds = pool.roster.googles
     line = pool.line(model, kinds=kinds)
     tiers = [[_judged(pool, entry, model, at) for entry in tier] for tier in line.tiers]
     chosen = [candidate for tier in tiers for candidate in tier]

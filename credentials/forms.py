@@ -32,7 +32,7 @@ _SHARED = "Google counts quota per project: keys of one project rest together. "
 _LARGEST_UPLOAD = 50 * 1024 * 1024
 
 
-def _priority_field(**options) -> forms.IntegerField:
+def priority_field(**options) -> forms.IntegerField:
     widget = UnfoldAdminIntegerFieldWidget()
     return forms.IntegerField(min_value=-32768, max_value=32767, widget=widget, help_text=_PRIORITY.help_text, **options)
 
@@ -151,7 +151,7 @@ class PasteForm(forms.Form):
         widget=UnfoldAdminTextInputWidget(),
         help_text="For what does not name one itself. Keys of one project share its quota and rest together.",
     )
-    priority = _priority_field(initial=0)
+    priority = priority_field(initial=0)
     use = forms.ChoiceField(
         required=False,
         label="Use of Google logins",
@@ -187,7 +187,7 @@ class PasteForm(forms.Form):
 
 
 class PriorityForm(forms.Form):
-    priority = _priority_field()
+    priority = priority_field()
 
 
 class WeightForm(forms.Form):

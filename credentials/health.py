@@ -35,7 +35,7 @@ class Reason(TextChoices):
     THROTTLED = "throttled", "throttled several times while others answered"
     UNEXPLAINED = "unexplained", "refused for no known reason"
     MODEL_ABSENT = "model_absent", "does not serve this model"
-    KEY_REJECTED = "key_rejected", "Google does not accept it"
+    KEY_REJECTED = "key_rejected", "is not accepted"
     KEY_LEAKED = "key_leaked", "reported as leaked"
     KEY_RESTRICTED = "key_restricted", "restricted to other APIs or places"
     SUSPENDED = "suspended", "suspended by Google"

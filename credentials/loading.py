@@ -19,15 +19,19 @@ from credentials.models import (
     KeyHealth,
     Kind,
     ModelAlias,
+    ModelRoute,
     PoolVersion,
     ProjectSource,
     QuotaLimit,
     ServedModel,
+    Server,
     Use,
 )
 from credentials.pacing import Limit
 from credentials.rests import FOREVER, Place, Rest
-from credentials.roster import Entry, ModelCard, Roster, TokenEntry
+from credentials.roster import Entry, ModelCard, Roster, Route, TokenEntry
+from credentials.roster import Server as ServerEntry
+from credentials.routing import server_kind
 from credentials.selection import Mode, Selection
 
 _decrypted = lru_cache(maxsize=50_000)(decrypt)
@@ -61,14 +65,17 @@ def load_roster(shipped: Mapping[str, ModelCard], *, secrets: bool = True) -> Ro
     version, _ = PoolVersion.current()  # Read first: what changes during the load is loaded again.
     listed = _listed_models()
     exact, patterns = _aliases()
+    entries = tuple(_entry(row, listed.get(row["id"]), secrets) for row in _credential_rows())
     return Roster(
         version=version,
-        entries=tuple(_entry(row, listed.get(row["id"]), secrets) for row in _credential_rows()),
+        entries=entries,
         tokens={token.digest: token for token in map(_token_entry, ClientToken.objects.select_related("owner"))},
         aliases=exact,
         alias_patterns=patterns,
-        models=_model_cards() or dict(shipped),
+        models=_model_cards(server=None) or dict(shipped),
         limits=tuple(map(_limit, _limits_in_use())),
+        servers=_servers({entry.server for entry in entries}),
+        routes=_routes(),
     )
 
 
@@ -109,7 +116,7 @@ def _seconds(moment: datetime | None) -> float | None:
 def _credential_rows() -> Iterable[dict[str, Any]]:
     # Not through the model: decrypting is what costs, and only secrets that have changed need it.
     fields = ("id", "kind", "use", "label", "masked", "project", "project_source", "priority", "weight", "max_concurrent")
-    logged_in = ("email", "login__project")
+    logged_in = ("email", "login__project", "server_id", "server__base_url")
     rows = Credential.objects.enabled().order_by("-priority", "id").annotate(sealed=Cast("secret", TextField()))
     return rows.values(*fields, *logged_in, "sealed").iterator(chunk_size=2_000)
 
@@ -117,9 +124,9 @@ def _credential_rows() -> Iterable[dict[str, Any]]:
 def _entry(row: dict[str, Any], models: frozenset[str] | None, secrets: bool) -> Entry:
     return Entry(
         id=row["id"],
-        kind=row["use"] if row["kind"] == Kind.OAUTH and row["use"] == Use.CODE_ASSIST else row["kind"],
+        kind=_kind_of(row),
         label=row["label"] or row["masked"],
-        secret=_decrypted(row["sealed"]) if secrets and not row["email"] else "",
+        secret=_decrypted(row["sealed"]) if secrets and row["sealed"] and not row["email"] else "",
         project=row["login__project"] or row["project"],
         group=group_of(row["project"], row["id"]),
         project_is_typed=bool(row["project"]) and row["project_source"] != ProjectSource.LEARNED,
@@ -127,7 +134,15 @@ def _entry(row: dict[str, Any], models: frozenset[str] | None, secrets: bool) ->
         weight=max(row["weight"], 1),
         max_concurrent=row["max_concurrent"] or settings.MAX_CONCURRENT,
         models=models,
+        server=row["server_id"] or 0,
+        base_url=row["server__base_url"] or "",
     )
+
+
+def _kind_of(row: dict[str, Any]) -> str:
+    if row["server_id"]:
+        return server_kind(row["server_id"])
+    return row["use"] if row["kind"] == Kind.OAUTH and row["use"] == Use.CODE_ASSIST else row["kind"]
 
 
 def _token_entry(token: ClientToken) -> TokenEntry:
@@ -143,11 +158,36 @@ def _token_entry(token: ClientToken) -> TokenEntry:
     )
 
 
+def _specific(pattern: str) -> tuple[bool, int, str]:
+    """What sorts the most specific pattern first: the longer its fixed text, the more specific it is."""
+    return "*" in pattern, -len(pattern.replace("*", "")), pattern
+
+
+def _servers(used: set[int]) -> dict[int, ServerEntry]:
+    """`used`: those that have enabled credentials."""
+    rows = Server.objects.order_by("pk").values_list("pk", "name", "unreachable_since")
+    return {
+        pk: ServerEntry(
+            pk,
+            name,
+            {} if unreachable else _model_cards(server=pk),
+            has_credentials=pk in used,
+            unreachable=unreachable is not None,
+        )
+        for pk, name, unreachable in rows
+    }
+
+
+def _routes() -> tuple[Route, ...]:
+    rows = ModelRoute.objects.filter(enabled=True).values_list("priority", "pattern", "server_id", "fallback")
+    ordered = sorted(rows, key=lambda row: (-row[0], _specific(row[1])))
+    return tuple(Route(pattern, server or 0, tuple(fallback)) for _, pattern, server, fallback in ordered)
+
+
 def _aliases() -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
     pairs = list(ModelAlias.objects.filter(enabled=True).values_list("pattern", "target"))
     patterns = [pair for pair in pairs if "*" in pair[0]]
-    # The longer a pattern's fixed text, the more specific it is.
-    patterns.sort(key=lambda pair: (-len(pair[0].replace("*", "")), pair[0]))
+    patterns.sort(key=lambda pair: _specific(pair[0]))
     return {pattern: target for pattern, target in pairs if "*" not in pattern}, tuple(patterns)
 
 
@@ -187,9 +227,13 @@ def _shared(names: frozenset[str]) -> frozenset[str]:
     return names
 
 
-def _model_cards() -> dict[str, ModelCard]:
-    """What the enabled credentials list, each model once, by name. Of several descriptions the one that says most."""
-    rows = ServedModel.objects.filter(credential__enabled=True).exclude(credential__state=State.INVALID)
+def _model_cards(*, server: int | None) -> dict[str, ModelCard]:
+    """What the enabled credentials of a server, or (None) of Google's, list: each model once, by name.
+
+    Of several descriptions the one that says most.
+    """
+    rows = ServedModel.objects.filter(credential__enabled=True, credential__server=server)
+    rows = rows.exclude(credential__state=State.INVALID)
     cards: dict[str, ModelCard] = {}
     values = rows.values_list("name", "display_name", "input_limit", "output_limit", "methods").distinct()
     # Code Assist names models without describing them; the last of one name stays.

@@ -19,6 +19,11 @@ class Kind(models.TextChoices):
     API_KEY = "api_key", "Gemini API key"
     OAUTH = "oauth", "Google account"
     GEMINI_CLI = "gemini_cli", "Gemini CLI"
+    OPENAI_COMPATIBLE = "openai_compatible", "OpenAI-compatible server"
+
+
+KEYLESS = "no key"
+"""How the credential of a server is shown that asks for none."""
 
 
 class Use(models.TextChoices):
@@ -43,6 +48,24 @@ class Cause(models.TextChoices):
     CHECK = "check", "a check"
     TIME = "time", "its time was over"
     ADMIN = "admin", "an admin"
+
+
+class Server(models.Model):
+    """A server that speaks OpenAI's API, for models that are not Google's. Its credentials are a pool of their own."""
+
+    name = models.CharField(max_length=100, unique=True, help_text="What people call it, here and in messages to callers.")
+    base_url = models.CharField(
+        "base URL", max_length=300, unique=True, help_text="Such as https://new-api.example.com; a missing /v1 is added."
+    )
+    unreachable_since = models.DateTimeField(null=True, blank=True, editable=False, help_text="Meanwhile its models are hidden.")
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        verbose_name = "OpenAI-compatible server"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class CredentialQuerySet(models.QuerySet["Credential"]):
@@ -72,6 +95,7 @@ class Credential(models.Model):
     kind = models.CharField(max_length=20, choices=Kind, default=Kind.API_KEY)
     label = models.CharField(max_length=100, blank=True, help_text="A name for people. Empty: the masked key is shown.")
     use = models.CharField(max_length=20, choices=Use, blank=True, help_text="Empty for API keys.")
+    server = models.ForeignKey(Server, null=True, blank=True, on_delete=models.CASCADE, related_name="credentials")
     email = models.CharField("Google account", max_length=254, blank=True, editable=False)
     secret = crypto.EncryptedTextField(
         help_text="The key, or an account's refresh token. Encrypted in the database; shown masked."
@@ -131,6 +155,11 @@ class Credential(models.Model):
                 condition=~Q(kind=Kind.GEMINI_CLI) | Q(email="") | Q(use=Use.CODE_ASSIST),
                 name="a_login_of_the_gemini_cli_is_for_code_assist",
             ),
+            models.CheckConstraint(
+                condition=Q(kind=Kind.OPENAI_COMPATIBLE, server__isnull=False)
+                | (~Q(kind=Kind.OPENAI_COMPATIBLE) & Q(server__isnull=True)),
+                name="a_credential_has_a_server_if_it_is_for_one",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -144,13 +173,15 @@ class Credential(models.Model):
     def identify(self) -> None:
         """Set what it is recognised by and shown as."""
         self.fingerprint = crypto.fingerprint(self.identity)
-        self.masked = self.email[:100] or crypto.mask(self.secret)
+        self.masked = self.email[:100] or (crypto.mask(self.secret) if self.secret else KEYLESS)
 
     @property
     def identity(self) -> str:
         """What is the same of two credentials that are one: of an account its address, since its tokens change."""
         if self.email:
             return f"{self.kind}:{self.use}:{self.email.lower()}"
+        if self.kind == Kind.OPENAI_COMPATIBLE:
+            return f"{self.kind}:{self.server_id}:{self.secret}"
         return self.secret if self.kind == Kind.API_KEY else f"{self.kind}:{self.secret}"
 
     @property
@@ -215,6 +246,26 @@ class GeminiCli(Credential):
 
     def save(self, *args, **kwargs) -> None:
         self.kind = Kind.GEMINI_CLI
+        super().save(*args, **kwargs)
+
+
+class ServerKeyManager(models.Manager.from_queryset(CredentialQuerySet)):  # type: ignore[misc]  # a class made at run time
+    def get_queryset(self) -> CredentialQuerySet:
+        return super().get_queryset().filter(kind=Kind.OPENAI_COMPATIBLE)
+
+
+class ServerKey(Credential):
+    """A key of an OpenAI-compatible server; it is empty where the server asks for none."""
+
+    objects = ServerKeyManager()  # type: ignore[misc, assignment]  # Django lets a proxy have a manager of its own.
+
+    class Meta:
+        proxy = True
+        verbose_name = "key of a server"
+        verbose_name_plural = "keys of servers"
+
+    def save(self, *args, **kwargs) -> None:
+        self.kind = Kind.OPENAI_COMPATIBLE
         super().save(*args, **kwargs)
 
 
@@ -520,6 +571,28 @@ class ModelAlias(models.Model):
 
     def matches(self, name: str) -> bool:
         return fnmatchcase(name, self.pattern)
+
+
+class ModelRoute(models.Model):
+    """Who is asked for the models that a pattern means, and which others may answer in their place when nobody can."""
+
+    pattern = models.CharField(max_length=100, unique=True, help_text="A name, or a pattern with * such as gpt-*.")
+    priority = models.SmallIntegerField(default=0, help_text="Of several that match, the highest; then the most specific.")
+    server = models.ForeignKey(
+        Server, null=True, blank=True, on_delete=models.CASCADE, related_name="routes", help_text="Empty: the Gemini pool."
+    )
+    fallback = models.JSONField(
+        default=list, blank=True, help_text="Models that answer in turn when nobody can be asked for this one now."
+    )
+    enabled = models.BooleanField(default=True)
+    note = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = "model route"
+        ordering = ["-priority", "pattern"]
+
+    def __str__(self) -> str:
+        return f"{self.pattern} → {self.server or 'Gemini'}"
 
 
 class PoolVersion(models.Model):

@@ -283,8 +283,8 @@ class Pool:
         return (rest for entry in islice(self._line(model, kinds, group), MOST_NAMED) for rest in self.rests.of(entry, model))
 
     def line(self, model: str, *, kinds: frozenset[str] | None = None) -> Line:
-        """Those that can serve the model, in order; of all kinds if none are named."""
-        return self._line(model, kinds if kinds is not None else frozenset(entry.kind for entry in self.roster.entries))
+        """Those that can serve the model, in order; of all of Google's kinds if none are named."""
+        return self._line(model, kinds if kinds is not None else self.roster.googles)
 
     # --- Means --------------------------------------------------------------------------------------------------
 
@@ -303,7 +303,7 @@ class Pool:
         if line is None:
             if len(self._lines) >= min(_MOST_LINES, _MOST_TURNS // (len(self.roster.entries) + 1) + 1):
                 self._lines.clear()  # Model names come from callers: without a bound they could fill the memory.
-            able = [entry for entry in self.roster.able(model) if entry.kind in kinds]
+            able = self.roster.able(model, kinds)
             due = self._due.pop((model, kinds), {})
             line = self._lines[model, kinds] = Line(self.selection.tiers(able, model), self.selection.strategy, due=due)
         return line
@@ -314,7 +314,7 @@ class Pool:
         if line is None:
             if len(self._lines_of_groups) >= _MOST_LINES:
                 self._lines_of_groups.clear()
-            able = [entry for entry in self.roster.able(model) if entry.kind in kinds and entry.group == group]
+            able = [entry for entry in self.roster.able(model, kinds) if entry.group == group]
             tiers = self.selection.tiers(able, model)
             line = self._lines_of_groups[key] = Line(tiers, self.selection.strategy, due={})
         return line

@@ -104,10 +104,10 @@ class Rests:
         """How many other models rest, of each credential or project."""
         return Counter(who for (who, model), rest in self.by_place.items() if model not in ("", besides) and rest.is_in_force(at))
 
-    def struck_by(self, reason: Reason, model: str, *, since: float, at: float, besides: Place) -> int:
-        """How many other places rest for this reason that have begun to lately."""
+    def struck_by(self, reason: Reason, model: str, *, since: float, at: float, besides: Place) -> list[str]:
+        """Who else rests for this reason and has begun to lately."""
         places = (place for place in self._by_reason.get(reason, ()) if place[1] == model and place != besides)
-        return sum(1 for place in places if self.by_place[place].is_in_force(at) and self.by_place[place].since >= since)
+        return [place[0] for place in places if self.by_place[place].is_in_force(at) and self.by_place[place].since >= since]
 
 
 def places_of(entry: Entry, model: str) -> tuple[Place, ...]:

@@ -14,16 +14,20 @@ from msgspec.structs import force_setattr
 from credentials.crypto import same_digest, token_digest
 from credentials.pacing import Limit
 
+OF_SERVER = "server:"
+"""What the kinds of the keys of servers begin with; the server's id follows."""
+
 
 class Entry(Struct, frozen=True):
     """A credential, ready for use. `models` is what its own listing names; None: it has not been listed yet."""
 
     id: int
     kind: str
-    """What decides how it is used: its `Kind`, or `code_assist` for an account that is used so."""
+    """What decides how it is used: its `Kind`; `code_assist` for an account that is used so, `server:ID` for a server's key."""
     label: str
     secret: str
-    """Empty where an account has logged in: its tokens come and go, and are kept by whoever asks with them."""
+    """Empty where an account has logged in, whose tokens come and go and are kept by whoever asks with them; and where a server
+    asks for no key."""
     group: str
     """Those that share one quota: a Google project, or this credential alone."""
     project: str = ""
@@ -34,6 +38,10 @@ class Entry(Struct, frozen=True):
     weight: int = 1
     max_concurrent: int = 10
     models: frozenset[str] | None = None
+    server: int = 0
+    """The server that it is a key of; 0: it is for Google's services."""
+    base_url: str = ""
+    """Of that server, with its version and without a slash at the end."""
 
     def __repr__(self) -> str:
         return f"<Entry {self.id} {self.label}>"  # Never the secret: a picture of the pool may end up in a log.
@@ -80,6 +88,24 @@ class ModelCard(Struct, frozen=True):
     methods: tuple[str, ...] = ("generateContent",)
 
 
+class Server(Struct, frozen=True):
+    """An OpenAI-compatible server. `models` are those that its living credentials list, none of which need be all that it has."""
+
+    id: int
+    name: str
+    models: Mapping[str, ModelCard] = {}
+    has_credentials: bool = False
+    unreachable: bool = False
+
+
+class Route(Struct, frozen=True):
+    """`server` 0: Google's pool. `fallback`: models that may answer in turn, as an admin calls them."""
+
+    pattern: str
+    server: int = 0
+    fallback: tuple[str, ...] = ()
+
+
 _PREFIX = re.compile(r"^(models|google|gemini)/")
 """Google's own, and those under which other gateways know Google's models."""
 
@@ -93,12 +119,26 @@ class Roster(Struct, frozen=True):
     alias_patterns: tuple[tuple[str, str], ...] = ()
     """(pattern, target), the most specific first."""
     models: Mapping[str, ModelCard] = field(default_factory=dict)
+    """Google's."""
     limits: tuple[Limit, ...] = ()
+    servers: Mapping[int, Server] = field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+    """In the order in which they are tried."""
     kinds: frozenset[str] = frozenset()
     """Those of the entries."""
+    googles: frozenset[str] = frozenset()
+    """Those of them that are for Google's services."""
+    elsewhere: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The servers that list each model."""
 
     def __post_init__(self) -> None:
         force_setattr(self, "kinds", frozenset(entry.kind for entry in self.entries))
+        force_setattr(self, "googles", frozenset(entry.kind for entry in self.entries if not entry.server))
+        elsewhere: dict[str, tuple[int, ...]] = {}
+        for server in self.servers.values():
+            for model in server.models:
+                elsewhere[model] = (*elsewhere.get(model, ()), server.id)
+        force_setattr(self, "elsewhere", elsewhere)
 
     def token(self, plain: str) -> TokenEntry | None:
         digest = token_digest(plain)
@@ -107,15 +147,21 @@ class Roster(Struct, frozen=True):
 
     def resolve(self, model: str) -> str:
         """The model that answers to this name: the name itself unless an alias says otherwise."""
+        if model in self.elsewhere:
+            return model  # As `google/gemma-4-27b` may be.
         model = _PREFIX.sub("", model)
-        if model in self.models:
+        if model in self.models or model in self.elsewhere:
             return model  # An alias never hides a real model, however wide its pattern.
         if target := self.aliases.get(model):
             return target
         return next((target for pattern, target in self.alias_patterns if fnmatchcase(model, pattern)), model)
 
-    def able(self, model: str) -> list[Entry]:
-        """Those that may serve the model."""
-        able = [entry for entry in self.entries if not entry.lacks(model)]
+    def able(self, model: str, kinds: frozenset[str]) -> list[Entry]:
+        """Those of these kinds that may serve the model: kinds of Google's, or that of one server."""
+        peers = self.entries
+        if self.servers:
+            is_of_server = any(kind.startswith(OF_SERVER) for kind in kinds)
+            peers = tuple(entry for entry in peers if (entry.kind in kinds if is_of_server else not entry.server))
+        able = [entry for entry in peers if not entry.lacks(model)]
         # Where nobody lists it: listings lag behind new models, so everybody may be asked.
-        return able if any(entry.models for entry in able) else list(self.entries)
+        return [entry for entry in (able if any(entry.models for entry in able) else peers) if entry.kind in kinds]

@@ -18,8 +18,11 @@ from credentials.models import (
     GeminiCli,
     GoogleAccount,
     ModelAlias,
+    ModelRoute,
     PoolVersion,
     QuotaLimit,
+    Server,
+    ServerKey,
 )
 
 logger = logging.getLogger(__name__)
@@ -63,7 +66,8 @@ def set_up_login(credential_id: int) -> LoginSetUp:
 
 
 def connect() -> None:
-    for model in (Credential, ApiKey, GoogleAccount, GeminiCli, ClientToken, ModelAlias, QuotaLimit, get_user_model()):
+    kinds = (Credential, ApiKey, GoogleAccount, GeminiCli, ServerKey)
+    for model in (*kinds, Server, ClientToken, ModelAlias, ModelRoute, QuotaLimit, get_user_model()):
         pre_save.connect(_about_to_change, sender=model)
         pre_delete.connect(_about_to_change, sender=model)
         post_save.connect(_pool_changed, sender=model)

@@ -18,6 +18,8 @@ from credentials.accounts.importing.shapes import Found
 from credentials.findings import Verdict
 from credentials.importing import examine, take_in
 from credentials.models import ClientToken, Credential
+from credentials.servers import InvalidAddress, add_keys, base_url_of, flaw_of, take_in_server
+from credentials.signals import request_check
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +48,9 @@ def check() -> None:
 def take_in_environment() -> None:
     """Take the keys of GEMINI_API_KEYS and config.yaml into the pool, make the tokens of PROXY_AUTH_KEYS.
 
-    Doing it again changes nothing.
+    Make a server of UPSTREAM_URL as well. Doing it again changes nothing. Raises ImproperlyConfigured where that is no address.
     """
+    _take_in_upstream()
     config = settings.CONFIG
     if config.unknown:
         logger.warning("%s: Castor has no such settings: %s.", config.source, ", ".join(config.unknown))
@@ -56,6 +59,21 @@ def take_in_environment() -> None:
     _take_in(_read(config.fallback_keys, "fallback_keys"), priority=_FALLBACK_PRIORITY)
     if settings.PROXY_AUTH_KEYS or User.objects.filter(username=_OWNER).exists():
         _take_in_tokens(settings.PROXY_AUTH_KEYS)
+
+
+def _take_in_upstream() -> None:
+    if not settings.UPSTREAM_URL:
+        return
+    try:
+        base_url = base_url_of(settings.UPSTREAM_URL)
+    except InvalidAddress as error:
+        raise ImproperlyConfigured(f"UPSTREAM_URL is no address of a server: {error}") from error
+    keys = [key for key in settings.FIXED_API_KEY if not flaw_of(key)]
+    if len(keys) < len(settings.FIXED_API_KEY):
+        logger.warning("FIXED_API_KEY has a value that no key can be; it is not taken in.")
+    server = take_in_server(base_url)
+    if keys or not (settings.FIXED_API_KEY or server.credentials.exists()):
+        request_check(add_keys(server, keys or [""]))
 
 
 def first_line(error: Exception) -> str:

@@ -40,7 +40,7 @@ def _served_by(ids: Iterable[int]) -> dict[int, set[str]]:
     """The models that each lists and that can be asked."""
     served: dict[int, set[str]] = {}
     for row in ServedModel.objects.filter(credential__in=list(ids)).iterator(chunk_size=2_000):
-        if "generateContent" in row.methods:
+        if not row.methods or "generateContent" in row.methods:  # Servers of OpenAI's dialect do not tell what a model can do.
             served.setdefault(row.credential_id, set()).add(row.name)
     return served
 

@@ -208,9 +208,13 @@ def _is_everywhere(credential: Credential, rest: Rest, place: Place, *, at: date
     if credential.models_listed_at is None:
         return False
     lately = at - timedelta(seconds=AT_ONCE)
-    struck = KeyHealth.objects.filter(reason=rest.reason, model=place[1], since__gte=lately).exclude(**_columns(place)).count()
-    dead_for_long = Credential.objects.enabled().filter(health__state=State.INVALID, health__since__lt=lately).distinct().count()
-    return struck + 1 > max(1, (Credential.objects.enabled().count() - dead_for_long) // 2)
+    peers = Credential.objects.enabled().filter(
+        server=credential.server_id
+    )  # What befalls another server's keys is another matter.
+    rests = KeyHealth.objects.filter(reason=rest.reason, model=place[1], credential__server=credential.server_id)
+    struck = rests.filter(since__gte=lately).exclude(**_columns(place)).count()
+    dead_for_long = peers.filter(health__state=State.INVALID, health__since__lt=lately).distinct().count()
+    return struck + 1 > max(1, (peers.count() - dead_for_long) // 2)
 
 
 def _suspicion(rest: Rest, before: KeyHealth | None, *, at: datetime) -> Rest:

@@ -70,7 +70,8 @@ class UsageRecordAdmin(ModelAdmin):
 
     @display(description="tokens in / out")
     def tokens(self, record: UsageRecord) -> str:
-        return f"{record.prompt_tokens:,} / {record.completion_tokens:,}"
+        about = "≈ " if record.estimated else ""
+        return f"{about}{record.prompt_tokens:,} / {record.completion_tokens:,}"
 
     @display(description="first token / total, ms", ordering="total_ms")
     def times(self, record: UsageRecord) -> str:

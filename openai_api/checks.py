@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import httpx
 from django.db import IntegrityError, connections
+from django.db.models import prefetch_related_objects
 from django.utils.timezone import now
 from msgspec import Struct
 
@@ -16,7 +17,7 @@ from credentials import store
 from credentials.health import Outcome
 from credentials.learning import Learned, Unknown
 from credentials.listing import store_listing
-from credentials.models import Credential
+from credentials.models import Credential, PoolVersion, Server
 from credentials.runs import Verdict, verdict_of
 from openai_api.account_records import keep_account, rest_by
 from openai_api.questions import Findings, Question, ask
@@ -47,6 +48,7 @@ def check_credentials(credentials: Iterable[Credential], *, generates: bool = Fa
     One that has been deleted meanwhile is left out.
     """
     credentials = list(credentials)
+    prefetch_related_objects(credentials, "server")
     question = Question(generates=generates)
     with http_client() as client, ThreadPoolExecutor(_AT_ONCE) as threads:
         for start in range(0, len(credentials), _SLICE):
@@ -74,6 +76,8 @@ def _ask(client: httpx.Client, credential: Credential, question: Question) -> Fi
 
 
 def _write_down(credential: Credential, found: Findings) -> Check | None:
+    if credential.server is not None:
+        _note_reachability(credential.server, found.refusal)
     if found.account is not None:
         keep_account(credential, found.account, found.quota, chosen=found.chosen)
     if found.refusal is not None:
@@ -97,6 +101,14 @@ def _write_down(credential: Credential, found: Findings) -> Check | None:
     outcome = _write_probe(credential, last)
     said = last.refusal or _NOTHING_SAID
     return Check(credential, outcome, said.message, models=models, asked=last.model, link=said.link)
+
+
+def _note_reachability(server: Server, refusal: Refusal | None) -> None:
+    """A server that cannot be reached is not offered, however often it has listed its models before."""
+    is_down = refusal is not None and refusal.outcome is Outcome.UPSTREAM_FAILED
+    noted = Server.objects.filter(pk=server.pk, unreachable_since__isnull=is_down)
+    if noted.update(unreachable_since=now() if is_down else None):
+        PoolVersion.bump()
 
 
 _NOTHING_SAID = Refusal(outcome=Outcome.SERVED, status=200, message="")

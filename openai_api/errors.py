@@ -29,7 +29,7 @@ class GatewayError(Exception):
     """An error that becomes an answer. `kind` is OpenAI's `type`, `code` its machine-readable cause."""
 
     status: int = 500
-    kind: ClassVar[str] = "server_error"
+    kind: str = "server_error"
     default_code: ClassVar[str | None] = None
 
     def __init__(
@@ -97,9 +97,12 @@ class BodyTooLarge(GatewayError):
 class UpstreamRefusal(GatewayError):
     kind = "invalid_request_error"
 
-    def __init__(self, message: str, *, status: int, code: str | None = None) -> None:
-        super().__init__(message, code=code)
+    def __init__(
+        self, message: str, *, status: int, code: str | None = None, param: str | None = None, kind: str = "invalid_request_error"
+    ) -> None:
+        super().__init__(message, code=code, param=param)
         self.status = status
+        self.kind = kind
 
 
 class QuotaExhausted(GatewayError):

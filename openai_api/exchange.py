@@ -6,7 +6,7 @@ Resolves the model, has the order prepared, relays (several times for several ch
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from functools import cache
 from types import TracebackType
 from typing import Self
@@ -15,21 +15,26 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from credentials.roster import Roster, TokenEntry
-from openai_api.errors import GatewayError, ModelNotAllowed, ModelNotFound, StrictRefusal
+from credentials.routing import Step
+from openai_api.errors import GatewayError, InvalidRequest, StrictRefusal
 from openai_api.gateway import Gateway
 from openai_api.ids import new_call_id, new_uid
-from openai_api.orders.base import Desk, Order
-from openai_api.relay import Relay
+from openai_api.orders.base import Desk, Order, Ready
+from openai_api.orders.passage import Passage
+from openai_api.plan import LONGEST_MODEL, NOBODY_CAN, Plan
+from openai_api.relay import Relay, Trace
 from openai_api.translation.conversation import Notice
 from openai_api.translation.events import Event, MediaDelta, ToolCallDelta
-from openai_api.upstream.base import FILES, Upstream
+from openai_api.upstream.base import FILES
 from openai_api.usage import CLIENT_GONE, Entry
 
 LONGEST_HEADER = 2_000
 MOST_AT_ONCE = 8
 """Calls of one request: their answers lie in memory side by side, and other requests want credentials too."""
-LONGEST_MODEL = 100
-"""Characters, as many as the database's columns hold; Google's names have less than half of it."""
+
+
+class PassedOn(Exception):
+    """No error: another server answers, in the caller's own dialect, so there is nothing to be written."""
 
 
 class Exchange:
@@ -39,6 +44,10 @@ class Exchange:
         self.model = ""
         self.failures: list[GatewayError] = []
         """What came of those parts of the order that were not served, where the others are an answer without them."""
+        self.passage: Passage | None = None
+        """The request as other servers of its dialect take it; None: they cannot be asked this."""
+        self._plan: Plan | None = None
+        self._stands_in = ""
         self._gateway = gateway
         self._token = token
         self._stream = stream
@@ -47,6 +56,8 @@ class Exchange:
         self._settled = False
         self._relays: list[Relay] = []
         self._answering: list[Relay] = []
+        self._traces: list[Trace] = []
+        """Of the relays, and of those that somebody was asked by before, in vain."""
         self._notices: tuple[Notice, ...] = ()
         self._story: tuple[str, ...] = ()
         self._entry = Entry(
@@ -65,15 +76,23 @@ class Exchange:
     async def open(self, order: Order, *, notices: Sequence[Notice] = (), instead: str = "") -> None:
         """Ask the pool. Raises GatewayError where nobody answers, after which the exchange is settled.
 
-        `instead` is the model that serves where the one that was asked for cannot.
+        `instead` is the model of Google's that serves where the one that was asked for cannot.
+        Raises PassedOn where a server that stands in for Google's answers: then `passage` has been handed on to it.
         """
-        self._entry.model_asked = order.model[:LONGEST_MODEL] or FILES
-        self._gateway.usage.begin(self._entry)
-        try:
-            await self._ask(order, tuple(notices), instead)
-        except BaseException as error:  # Also if the client went away: the record must say so.
-            await self._end_with(error)
-            raise
+        if await self._opened(order.model, order, tuple(notices), instead):
+            raise PassedOn
+
+    async def pass_on(self, passage: Passage) -> bool:
+        """Ask the servers whose turn it is; returns whether one answers. False: it is Google's turn, and so `open`'s.
+
+        Raises GatewayError as `open` does.
+        """
+        self.passage = passage
+        return await self._opened(passage.model, None, ())
+
+    def continues(self, dialect: str, *, stream: bool) -> None:
+        """What was to be handed on is to be translated."""
+        self._entry.dialect, self._entry.stream, self._stream = dialect, stream, stream
 
     async def events(self) -> AsyncGenerator[tuple[int, list[Event]], None]:
         """(choice, what arrived together), as it comes."""
@@ -100,10 +119,21 @@ class Exchange:
         self._entry.status = error.status if isinstance(error, GatewayError) else GatewayError.status
         self._entry.error = type(error).__name__
 
+    @asynccontextmanager
+    async def settled_if_it_fails(self) -> AsyncGenerator[None, None]:
+        """For what comes between two of its steps, such as reading the request for Google."""
+        try:
+            yield
+        except BaseException as error:
+            await self._end_with(error)
+            raise
+
     @property
     def headers(self) -> dict[str, str]:
         """What the answer tells about its making."""
-        headers = {"X-Castor-Attempts": str(sum(relay.trace.attempts for relay in self._relays))}
+        headers = {"X-Castor-Attempts": str(sum(trace.attempts for trace in self._traces))}
+        if self._stands_in:
+            headers["X-Castor-Fallback"] = _ascii(self._stands_in)
         if self._notices:
             headers["X-Castor-Dropped"] = _in_header(notice.field for notice in self._notices)
         if self.failures:
@@ -121,41 +151,74 @@ class Exchange:
             self.failed(error)
         await self.settle()
 
-    async def _ask(self, order: Order, notices: tuple[Notice, ...], instead: str) -> None:
-        if len(order.model) > LONGEST_MODEL:
-            raise ModelNotFound(f"No model has a name of more than {LONGEST_MODEL} characters.", param="model")
+    async def _opened(self, model: str, order: Order | None, notices: tuple[Notice, ...], instead: str = "") -> bool:
+        """Whether a server answers; False where Google does, or, without an order, would have to be asked next."""
+        try:
+            if self._plan is None:
+                self._entry.model_asked = model[:LONGEST_MODEL] or FILES
+                self._gateway.usage.begin(self._entry)
+            if self._plan is None or instead:
+                self._plan = Plan(model, self._gateway.pool.roster, self._token, instead=instead)
+            return await self._ask_in_turn(self._plan, order, notices)
+        except BaseException as error:  # Also if the client went away: the record must say so.
+            await self._end_with(error)
+            raise
+
+    async def _ask_in_turn(self, plan: Plan, order: Order | None, notices: tuple[Notice, ...]) -> bool:
+        while order is not None or plan.begins_elsewhere:
+            step = plan.next()
+            try:
+                await self._ask(step, order, notices)
+                self._stands_in = step.model if step.instead else ""
+                return bool(step.server)
+            except NOBODY_CAN as error:
+                plan.failed(step, error)
+                await _close_all(self._relays)  # Of several some may have been answered.
+                self._relays = []
+        return False
+
+    async def _ask(self, step: Step, order: Order | None, notices: tuple[Notice, ...]) -> None:
         roster = self._gateway.pool.roster
-        model, upstream = self._destination(order, roster, instead)
-        self.model = self._entry.model_served = model
-        self._take_note(notices)
-        desk = Desk(self._gateway, roster, upstream, model, self._token.owner_id, self._started)
-        ready = await order.prepare(desk)
-        self._take_note(notices + ready.notices)
+        if order is None or step.server:
+            ready = self._handed_on(step, roster)
+        else:
+            ready = await self._prepared(step, order, notices, roster)
         self._relays = [
             Relay(
                 self._gateway.pool,
                 ready.ask,
                 prepared,
-                whole=ready.held or not self._stream,
+                # What passes knows itself whether it is to be whole.
+                whole=(ready.held or not self._stream) and not step.server,
                 limits=self._gateway.limits,
                 started=self._started,
                 new_call_id=new_call_id,
             )
             for prepared in ready.prepared
         ]
+        self._traces += [relay.trace for relay in self._relays]
         if ready.some_will_do:
             self._answering, self.failures = await _some_open(self._relays)
         else:
             await _all_open(self._relays)
             self._answering = self._relays
 
-    def _destination(self, order: Order, roster: Roster, instead: str) -> tuple[str, Upstream]:
-        if not order.model:
-            return FILES, self._gateway.registry.keeper
-        model = instead or roster.resolve(order.model)
-        if not self._token.may_use(order.model, model):
-            raise ModelNotAllowed(f"This token may not use the model '{order.model}'. GET /v1/models lists those that it may.")
-        return model, self._gateway.registry.upstream_for(model, roster)
+    async def _prepared(self, step: Step, order: Order, notices: tuple[Notice, ...], roster: Roster) -> Ready:
+        registry = self._gateway.registry
+        upstream = registry.keeper if not order.model else registry.upstream_for(step.model, roster)
+        self.model = self._entry.model_served = step.model
+        self._take_note(notices)
+        desk = Desk(self._gateway, roster, upstream, step.model, self._token.owner_id, self._started)
+        ready = await order.prepare(desk)
+        self._take_note(notices + ready.notices)
+        return ready
+
+    def _handed_on(self, step: Step, roster: Roster) -> Ready:
+        self.model = self._entry.model_served = step.model
+        if self.passage is None:
+            message = f"The model '{step.model}' is served by another server, which cannot be asked this through Castor."
+            raise InvalidRequest(message, param="model", code="model_not_supported")
+        return Ready(self._gateway.registry.servers, (self.passage.prepared(step.model, step.kinds(roster)),))
 
     def _take_note(self, notices: tuple[Notice, ...]) -> None:
         self._notices = notices
@@ -182,11 +245,12 @@ class Exchange:
             _log(self._entry, self._token, self._notices, self._story)
 
     def _fill_entry(self) -> None:
-        entry, traces = self._entry, [relay.trace for relay in self._relays]
+        entry, traces = self._entry, self._traces
         entry.total_ms = self._since(time.monotonic())
         for trace in traces:
             entry.attempts += trace.attempts
             entry.credential, entry.credential_label = trace.credential_id, trace.credential_label
+            entry.estimated = entry.estimated or trace.estimated
         asked = [self._since(trace.asked) for trace in traces if trace.asked is not None]
         heard = [self._since(trace.first_token) for trace in traces if trace.first_token is not None]
         self._story = tuple(line for trace in traces for line in trace.story)
@@ -276,8 +340,12 @@ def _strict_refusal(notices: Sequence[Notice]) -> StrictRefusal:
 def _in_header(said: Iterable[str]) -> str:
     """Each once, in ASCII and of bounded length."""
     together = ", ".join(dict.fromkeys(said))
-    safe = "".join(letter if " " <= letter <= "~" else "?" for letter in together)
+    safe = _ascii(together)
     return safe if len(safe) <= LONGEST_HEADER else safe[: LONGEST_HEADER - 4] + " ..."
+
+
+def _ascii(text: str) -> str:
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text)
 
 
 @cache

@@ -39,6 +39,7 @@ from openai_api.upstream.code_assist import CodeAssist
 from openai_api.upstream.gemini import Gemini
 from openai_api.upstream.gemini_cli import GeminiCli
 from openai_api.upstream.http import HttpClient
+from openai_api.upstream.openai_compatible import OpenAiCompatible
 from openai_api.upstream.registry import Registry
 from openai_api.usage import UsageLog
 
@@ -96,7 +97,8 @@ class Gateway:
                     base_url=settings.GOOGLE_GEMINI_BASE_URL,
                     code_assist_url=settings.CODE_ASSIST_ENDPOINT,
                 ),
-            )
+            ),
+            OpenAiCompatible(self.client).ask,
         )
         self.fetcher = Fetcher(
             allow_private=settings.FETCH_ALLOW_PRIVATE_NETWORKS,

@@ -29,6 +29,7 @@ class UsageRecord(models.Model):
     completion_tokens = models.PositiveIntegerField(default=0)
     cached_tokens = models.PositiveIntegerField(default=0)
     reasoning_tokens = models.PositiveIntegerField(default=0)
+    estimated = models.BooleanField(default=False, help_text="The upstream told nothing of tokens, or not of all of them.")
     queue_ms = models.FloatField(default=0, help_text="From the request's arrival until the upstream was asked.")
     first_token_ms = models.FloatField(null=True)
     total_ms = models.FloatField(default=0)

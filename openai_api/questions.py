@@ -20,6 +20,7 @@ from openai_api.upstream.code_assist_setup import EVERY, Account, SetUp, project
 from openai_api.upstream.model_list import list_models
 from openai_api.upstream.probe import Probe, probe
 from openai_api.upstream.refusals import Refusal
+from openai_api.upstream.server_checks import ServerSession, list_server_models, probe_server, session_of
 from openai_api.upstream.sessions import KeySession, LoginSession
 
 _METHODS = ("generateContent", "countTokens")
@@ -54,6 +55,8 @@ class Question(Struct, frozen=True):
 
 def ask(client: httpx.Client, credential: Credential, question: Question) -> Findings:
     try:
+        if credential.server is not None:
+            return _ask_server(session_of(client, credential), credential, question)
         if not credential.email:
             return _ask_gemini_api(KeySession(client, credential.secret), credential, question)
         if credential.use == Use.CODE_ASSIST:
@@ -73,6 +76,12 @@ def _ask_gemini_api(
     listed = list_models(session)
     probes = probe(session, listed) if _is_to_generate(credential, question) else None
     return Findings(listed, probes=probes, account=account)
+
+
+def _ask_server(session: ServerSession, credential: Credential, question: Question) -> Findings:
+    listed = list_server_models(session)
+    probes = probe_server(session, listed or ()) if _is_to_generate(credential, question) else None
+    return Findings(listed, probes=probes)
 
 
 def _ask_code_assist(client: httpx.Client, credential: Credential, question: Question) -> Findings:

@@ -20,7 +20,7 @@ from credentials.rests import Lease
 from credentials.waiting import Ticket
 from openai_api.errors import GatewayError, UpstreamBroken
 from openai_api.shortage import nothing_free, out_of_reach, refused_by_upstream, too_late
-from openai_api.translation.events import CONTENT, DraftDelta, Event, Finished, ThoughtDelta, Usage, UsageReport
+from openai_api.translation.events import CONTENT, DraftDelta, Event, Finished, Passed, ThoughtDelta, Usage, UsageReport
 from openai_api.translation.stops import StopFilter
 from openai_api.upstream.base import Ask, Prepared, UpstreamRefused
 from openai_api.upstream.refusal_body import LONGEST_MESSAGE, plain
@@ -51,6 +51,8 @@ class Trace(Struct):
     """What became of each attempt that failed: `credential: outcome`."""
     usages: tuple[Usage, ...] = ()
     """What each attempt that told has used: Google counts the failed ones too. Complete once the relay is closed."""
+    estimated: bool = False
+    """At least one of them told nothing of it."""
 
 
 class Relay:
@@ -148,6 +150,7 @@ class Relay:
             self._pool.release(call.lease, at=self._clock())
             if call.usage is not None:
                 self.trace.usages += (call.usage,)
+                self.trace.estimated = self.trace.estimated or call.estimated
 
     async def _until_promised(self, call: "_Call") -> deque[list[Event]]:
         held: deque[list[Event]] = deque()
@@ -285,7 +288,9 @@ class Relay:
 
     def _is_made_up(self, lease: Lease) -> bool:
         """Whether the model's name is one that the credential's listing, or all that is known of models, says nothing of."""
-        model, known = self._prepared.model, self._pool.roster.models
+        model, roster = self._prepared.model, self._pool.roster
+        server = roster.servers.get(lease.entry.server)
+        known = server.models if server is not None else roster.models
         return lease.entry.lacks(model) or (bool(known) and model not in known)
 
     def _report(self, lease: Lease, refusal: Refusal) -> bool:
@@ -332,6 +337,7 @@ class _Call:
         self.said = False
         self.ended = False
         self.usage: Usage | None = None
+        self.estimated = False
         self._spoke = False
         self._answer = answer
         self._stops = StopFilter(stops) if stops else None
@@ -355,9 +361,11 @@ class _Call:
                 self.said = True
                 self._spoke = self._spoke or not isinstance(event, ThoughtDelta | DraftDelta)
             elif isinstance(event, UsageReport):
-                self.usage = event.usage
+                self.usage, self.estimated = event.usage, event.estimated
             elif isinstance(event, Finished):
                 self._check_end(event)
+            elif isinstance(event, Passed):
+                self.said = self.said or event.speaks
         if self._stops is not None:
             batch = self._stops.feed(batch)
             if self._stops.hit:

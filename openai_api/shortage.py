@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from credentials.health import Outcome, Reason, State
 from credentials.pool import Pool
+from credentials.roster import OF_SERVER
 from openai_api.errors import (
     DeadlineExceeded,
     GatewayError,
@@ -41,6 +42,8 @@ def nothing_free(
     """
     if not pool.loaded:
         return NoCredential("Castor is starting: its pool is not loaded yet. Try again in a moment.", retry_after=1)
+    if (server := _server_of(pool, kinds)) is not None:
+        return _of_server(pool, server, model, kinds, at)
     if not pool.serves(model, kinds=kinds):
         if unfit:
             return _cannot(unfit[0])
@@ -84,6 +87,24 @@ def out_of_reach(pool: Pool, model: str, custody: Custody, *, kinds: frozenset[s
     )
 
 
+def _server_of(pool: Pool, kinds: frozenset[str]) -> str | None:
+    """The name of the server that these kinds are of; None: they are Google's."""
+    ids = [int(kind.removeprefix(OF_SERVER)) for kind in kinds if kind.startswith(OF_SERVER)]
+    servers = pool.roster.servers
+    return servers[ids[0]].name if ids and ids[0] in servers else "that is gone" if ids else None
+
+
+def _of_server(pool: Pool, server: str, model: str, kinds: frozenset[str], at: float) -> GatewayError:
+    if not pool.serves(model, kinds=kinds):
+        return NoCredential(f"The server {server} has no credential here. An admin can add one at /admin/.")
+    if pool.absent(model, kinds=kinds):
+        return ModelNotFound(f"The server {server} does not have the model '{model}', or none of its credentials may use it.")
+    free_at = pool.free_at(model, at=at, kinds=kinds)
+    if free_at is None:
+        return NoCredential(f"None of the credentials of the server {server} is valid any more. An admin sees why at /admin/.")
+    return _all_rest(pool, model, kinds, retry_after=max(free_at - at, 1.0))
+
+
 def _cannot(unfit: Notice) -> GatewayError:
     """There are credentials, but none of a kind that can do what is asked."""
     if not unfit.field:
@@ -96,15 +117,27 @@ def refused_by_upstream(refusal: Refusal) -> GatewayError:
     match refusal.outcome:
         case Outcome.REQUEST_REFUSED:
             status = refusal.status if 400 <= refusal.status < 500 else 400
+            if refusal.kind:
+                return UpstreamRefusal(refusal.message, status=status, code=refusal.code, param=refusal.param, kind=refusal.kind)
             return UpstreamRefusal(refusal.message, status=status, code=refusal.code)
         case Outcome.MODEL_ABSENT:
             return ModelNotFound(refusal.message, param="model")
         case Outcome.THROTTLED:
             return QuotaExhausted(f"Google is throttling this Castor: {refusal.message}", retry_after=refusal.retry_after or 10)
+        case Outcome.UPSTREAM_FAILED if refusal.kind:
+            return _in_its_words(refusal)
         case _ if refusal.status == 504:
             return DeadlineExceeded(refusal.message, retry_after=1)
         case _:
             return UpstreamUnavailable(refusal.for_caller, retry_after=refusal.retry_after or 1)
+
+
+def _in_its_words(refusal: Refusal) -> GatewayError:
+    """A failure that a server of OpenAI's dialect has told about itself."""
+    error = UpstreamUnavailable(refusal.message, code=refusal.code, param=refusal.param, retry_after=refusal.retry_after or 1)
+    error.status = refusal.status if refusal.status >= 500 else UpstreamUnavailable.status
+    error.kind = refusal.kind
+    return error
 
 
 def too_late(deadline: float) -> GatewayError:

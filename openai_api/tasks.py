@@ -8,12 +8,12 @@ from datetime import timedelta
 
 from celery import current_app, shared_task
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 
 from credentials import runs
 from credentials.health import Reason, State
-from credentials.models import Credential, Use
+from credentials.models import Credential, Kind, Use
 from openai_api.checks import check_credentials
 from openai_api.file_deletion import delete_expired, delete_files
 from openai_api.media_store import MediaStore
@@ -21,7 +21,8 @@ from openai_api.models import ThoughtSignature, UsageRecord
 
 LISTING_LASTS = timedelta(hours=6)
 QUOTA_LASTS = timedelta(minutes=15)
-"""What Code Assist says is left of an account's quota changes with every request, and asking is free."""
+"""What Code Assist says is left of an account's quota changes with every request, what a server of one's own has with every
+model that is loaded there; and asking is free."""
 _AT_ONCE = 500
 """Checks started in one round: a pool of ten thousand new keys is listed over some rounds, the longest unchecked first."""
 _ROUND = 60.0
@@ -38,8 +39,8 @@ _LAST, _FIRST = 9, 0
 @shared_task
 def refresh_model_lists() -> None:
     at = now()
-    accounts = Credential.objects.filter(use=Use.CODE_ASSIST).due_for_listing(at=at, every=QUOTA_LASTS)
-    _check_due(Credential.objects.due_for_listing(at=at, every=LISTING_LASTS) | accounts)
+    often = Credential.objects.filter(Q(use=Use.CODE_ASSIST) | Q(kind=Kind.OPENAI_COMPATIBLE))
+    _check_due(Credential.objects.due_for_listing(at=at, every=LISTING_LASTS) | often.due_for_listing(at=at, every=QUOTA_LASTS))
 
 
 @shared_task

@@ -9,6 +9,7 @@ from openai_api.views.images import EditsView, GenerationsView, VariationsView
 from openai_api.views.media import MediaView
 from openai_api.views.models import ModelsView, ModelView
 from openai_api.views.moderations import ModerationsView
+from openai_api.views.passing import RerankView, ResponsesView
 from openai_api.views.service import HealthView, NotFoundView, ReadyView
 from openai_api.views.transcriptions import TranscriptionsView, TranslationsView
 
@@ -30,6 +31,8 @@ urlpatterns = [
     path("v1/models/<path:model>", ModelView.as_view()),
     path("v1/moderations", ModerationsView.as_view()),
     path("media/<str:name>", MediaView.as_view()),
+    path("v1/rerank", RerankView.as_view()),
+    path("v1/responses", ResponsesView.as_view()),
     path("health", HealthView.as_view()),
     path("ready", ReadyView.as_view()),
     re_path("", NotFoundView.as_view()),

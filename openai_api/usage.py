@@ -45,6 +45,7 @@ class Entry(Struct, omit_defaults=True):
     completion_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    estimated: bool = False
     queue_ms: float = 0.0
     first_token_ms: float | None = None
     total_ms: float = 0.0
@@ -175,7 +176,16 @@ _ROWS_AT_ONCE = 500
 
 _SAME = (
     *("uid", "request_id", "credential_label", "dialect", "stream", "status", "error", "attempts"),
-    *("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "queue_ms", "first_token_ms", "total_ms"),
+    *(
+        "prompt_tokens",
+        "completion_tokens",
+        "cached_tokens",
+        "reasoning_tokens",
+        "estimated",
+        "queue_ms",
+        "first_token_ms",
+        "total_ms",
+    ),
 )
 """What the table calls as the journal does."""
 _COLUMNS = ("started_at", "model_asked", "model_served", "token_id", "owner_id", "credential_id", *_SAME)

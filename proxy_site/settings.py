@@ -157,6 +157,9 @@ ALLOW_ANONYMOUS = env.flag("ALLOW_ANONYMOUS", False)
 
 # --- Upstream ----------------------------------------------------------------------------------------------------
 
+UPSTREAM_URL = env.str("UPSTREAM_URL", default="").strip()
+FIXED_API_KEY = env.words("FIXED_API_KEY")
+
 GOOGLE_GEMINI_BASE_URL = (
     env.first("GOOGLE_GEMINI_BASE_URL", "GEMINI_BASE_URL", default="https://generativelanguage.googleapis.com")
     .rstrip("/")
@@ -218,12 +221,15 @@ _PAGES = [
     ("Gemini API keys", "key", "admin:credentials_apikey_changelist", "credentials.view_apikey"),
     ("Google accounts", "account_circle", "admin:credentials_googleaccount_changelist", "credentials.view_googleaccount"),
     ("Gemini CLI", "terminal", "admin:credentials_geminicli_changelist", "credentials.view_geminicli"),
+    ("Other servers", "dns", "admin:credentials_server_changelist", "credentials.view_server"),
+    ("Keys of servers", "vpn_key", "admin:credentials_serverkey_changelist", "credentials.view_serverkey"),
     ("Checks", "fact_check", "admin:credentials_checkrun_changelist", "credentials.view_checkrun"),
     ("Quota limits", "speed", "admin:credentials_quotalimit_changelist", "credentials.view_quotalimit"),
     ("Unknown errors", "help", "admin:credentials_unknownerror_changelist", "credentials.view_unknownerror"),
     ("Shared faults", "crisis_alert", "admin:credentials_alert_changelist", "credentials.view_alert"),
     ("Client tokens", "badge", "admin:credentials_clienttoken_changelist", "credentials.view_clienttoken"),
     ("Model aliases", "alt_route", "admin:credentials_modelalias_changelist", "credentials.view_modelalias"),
+    ("Model routes", "fork_right", "admin:credentials_modelroute_changelist", "credentials.view_modelroute"),
     ("Usage", "query_stats", "admin:openai_api_usagerecord_changelist", "openai_api.view_usagerecord"),
     ("Files", "draft", "admin:openai_api_uploadedfile_changelist", "openai_api.view_uploadedfile"),
     ("Users", "person", "admin:auth_user_changelist", "auth.view_user"),

@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
-from credentials.admin import accounts, alerts, cli, keys, limits, people, runs, tokens, unknown_errors
+from credentials.admin import accounts, alerts, cli, keys, limits, people, runs, servers, tokens, unknown_errors
 
-__all__ = ["accounts", "alerts", "cli", "keys", "limits", "people", "runs", "tokens", "unknown_errors"]
+__all__ = ["accounts", "alerts", "cli", "keys", "limits", "people", "runs", "servers", "tokens", "unknown_errors"]
 
 admin.site.index_template = "credentials/index.html"
 admin.site.index_title = "Overview"

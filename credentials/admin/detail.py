@@ -17,7 +17,12 @@ from credentials.strip import strip_of, words_of
 
 _ON_A_PAGE = 20
 _MOST_RESTS = 100
-_THIS = {Kind.API_KEY: "this key", Kind.OAUTH: "this account", Kind.GEMINI_CLI: "this credential"}
+_THIS = {
+    Kind.API_KEY: "this key",
+    Kind.OAUTH: "this account",
+    Kind.GEMINI_CLI: "this credential",
+    Kind.OPENAI_COMPATIBLE: "this key",
+}
 
 
 class Chip(Struct, frozen=True):

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.timezone import now
 
 from credentials.health import Reason
-from credentials.models import Credential, GoogleLogin, Use
+from credentials.models import Credential, GoogleLogin, Server, Use
 from credentials.status import SHOWN, shown_as
 from credentials.strip import words_of
 
@@ -41,6 +41,18 @@ class UseFilter(admin.SimpleListFilter):
         if self.value() == _LACKING:
             return queryset.lacking_terms()
         return queryset.filter(use=self.value()) if self.value() else queryset
+
+
+class ServerFilter(admin.SimpleListFilter):
+    title = "server"
+    parameter_name = "server"
+
+    def lookups(self, request, model_admin):
+        return [(str(pk), name) for pk, name in Server.objects.values_list("pk", "name")]
+
+    def queryset(self, request, queryset):
+        value = self.value() or ""
+        return queryset.filter(server=int(value)) if value.isdecimal() and len(value) < 10 else queryset
 
 
 class UsedFilter(admin.SimpleListFilter):

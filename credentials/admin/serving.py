@@ -15,20 +15,23 @@ from credentials.accounts import gemini_cli
 from credentials.admin.shown import link_to_page, visible_kinds
 from credentials.models import Credential, Kind, Use
 from credentials.pool import Pool, pool
-from credentials.roster import Entry
+from credentials.roster import Entry, Roster
+from credentials.routing import steps
 from credentials.status import describe_span
 
 _MOST_ROWS = 200
+_KINDS = {Use.CODE_ASSIST.value: Kind.OAUTH}
 
 
 def who_would_serve_view(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     """GET with `model`: the candidates in order, then those that are passed over, counted by reason."""
     picture = pool if pool.loaded else explain.snapshot()
     asked_for = request.GET.get("model", "").strip()[:100]
-    known = sorted({*picture.roster.models, *picture.roster.aliases})
+    known = sorted({*picture.roster.models, *picture.roster.elsewhere, *picture.roster.aliases})
     page = {"title": "Who would serve?", "model": asked_for, "known_models": known}
     if asked_for:
         page["answers"] = picture.roster.resolve(asked_for)
+        page["then"] = _then(picture.roster, asked_for)
         page |= _sides(_explained(picture, asked_for), visible_kinds(request.user))
         page["not_installed"] = gemini_cli.NOT_INSTALLED if _lacks_the_cli(picture) else ""
     return TemplateResponse(request, "credentials/who_would_serve.html", model_admin.admin_site.each_context(request) | page)
@@ -36,11 +39,18 @@ def who_would_serve_view(model_admin: ModelAdmin, request: HttpRequest) -> HttpR
 
 def _explained(picture: Pool, model: str) -> list[explain.Candidate]:
     async def look() -> list[explain.Candidate]:
-        kinds = picture.roster.kinds - {Kind.GEMINI_CLI} if _lacks_the_cli(picture) else None
+        kinds = picture.roster.googles - {Kind.GEMINI_CLI} if _lacks_the_cli(picture) else None
         return explain.explain(picture, model, kinds=kinds, at=now().timestamp())
 
     # The pool of a web process belongs to its event loop, and this page is made in a thread.
     return async_to_sync(look)()
+
+
+def _then(roster: Roster, model: str) -> list[str]:
+    """Who is asked where nobody of those can serve: another server, or another model."""
+    others = steps(roster, roster.resolve(model))[1:]
+    names = {server.id: server.name for server in roster.servers.values()}
+    return [f"{step.model} of {names.get(step.server, 'Gemini')}" for step in others]
 
 
 def _lacks_the_cli(picture: Pool) -> bool:
@@ -79,6 +89,6 @@ def _row(one: explain.Candidate, kinds: list[Kind]) -> dict[str, Any]:
 
 def _named(entry: Entry, kinds: list[Kind]) -> str:
     """Whoever may not see credentials of its kind is not told which one it is."""
-    # In the roster an account for Code Assist is of a kind of its own.
-    kind = Kind.OAUTH if entry.kind == Use.CODE_ASSIST else Kind(entry.kind)
+    # In the roster an account for Code Assist is of a kind of its own, and so are the keys of each server.
+    kind = _KINDS.get(entry.kind) or (Kind.OPENAI_COMPATIBLE if entry.server else Kind(entry.kind))
     return link_to_page(entry.id, kind, entry.label) if kind in kinds else f"a {kind.label}"

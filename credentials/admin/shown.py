@@ -17,7 +17,12 @@ from credentials.status import DISABLED, describe_span
 COLOURS = {State.AVAILABLE: "success", State.RATE_LIMITED: "warning", State.INVALID: "danger", DISABLED: None}
 """Which of Unfold's kinds of labels each state is."""
 
-PAGES = {Kind.API_KEY: "credentials_apikey", Kind.OAUTH: "credentials_googleaccount", Kind.GEMINI_CLI: "credentials_geminicli"}
+PAGES = {
+    Kind.API_KEY: "credentials_apikey",
+    Kind.OAUTH: "credentials_googleaccount",
+    Kind.GEMINI_CLI: "credentials_geminicli",
+    Kind.OPENAI_COMPATIBLE: "credentials_serverkey",
+}
 """The admin's name of the pages of each kind of credential."""
 LINK = "text-primary-600 dark:text-primary-500"
 

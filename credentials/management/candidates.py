@@ -11,7 +11,8 @@ from msgspec import Struct
 from credentials.explain import Candidate, explain, snapshot
 from credentials.health import Reason
 from credentials.management.table import format_table
-from credentials.models import Credential
+from credentials.models import Credential, Kind
+from credentials.roster import Entry
 from credentials.status import describe_return
 
 MOST_ROWS = 50
@@ -114,7 +115,12 @@ def _skipped(explained: Explained, most: int | None) -> Iterable[str]:
 
 def _named(candidate: Candidate) -> list[object]:
     entry = candidate.entry
-    return [entry.id, entry.label, entry.kind, _project(candidate) or "its own"]
+    return [entry.id, entry.label, _kind(entry), _project(candidate) or "its own"]
+
+
+def _kind(entry: Entry) -> str:
+    """In the roster the keys of each server are of a kind of their own."""
+    return Kind.OPENAI_COMPATIBLE.value if entry.server else entry.kind
 
 
 def _project(candidate: Candidate) -> str:
@@ -140,7 +146,7 @@ def _for_programs(candidate: Candidate) -> dict[str, object]:
         "turn": candidate.rank or None,
         "id": entry.id,
         "credential": entry.label,
-        "kind": entry.kind,
+        "kind": _kind(entry),
         "project": _project(candidate),
         "priority": entry.priority,
         "weight": entry.weight,

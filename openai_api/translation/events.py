@@ -76,6 +76,8 @@ class UsageReport(Struct, frozen=True, gc=False):
     """What has been used so far: cumulative, so the last report is the true one."""
 
     usage: Usage
+    estimated: bool = False
+    """The upstream has told nothing."""
 
 
 class Finished(Struct, frozen=True, gc=False):
@@ -161,6 +163,20 @@ class Utterance(Struct, frozen=True):
     language: str = ""
 
 
+class PassedHead(Struct, frozen=True, gc=False):
+    """What follows are the bytes of another server's answer, as they are; `whole`: they come together, or not at all."""
+
+    content_type: str
+    whole: bool = False
+
+
+class Passed(Struct, frozen=True, gc=False):
+    """Some of them. `speaks`: by now it has said something, so that nobody else may take over."""
+
+    data: bytes
+    speaks: bool = True
+
+
 Event = (
     TextDelta
     | ThoughtDelta
@@ -175,6 +191,8 @@ Event = (
     | AudioDelta
     | Utterance
     | FileSeen
+    | PassedHead
+    | Passed
     | UsageReport
     | Finished
 )

@@ -18,7 +18,7 @@ from openai_api.translation.conversation import (
     TextToSpeak,
 )
 from openai_api.translation.events import Event
-from openai_api.translation.splicing import Body
+from openai_api.translation.splicing import Body, Streamed
 from openai_api.upstream.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -42,11 +42,22 @@ FileCall = Callable[["GoogleFiles", Mapping[str, str], float], Awaitable["Google
 """(Google's Files API, headers that prove who asks, seconds) → the file as it is afterwards. Raises UpstreamRefused."""
 
 
+class HandedOn(Struct, frozen=True):
+    """A caller's request as it is sent on to a server of the same dialect."""
+
+    path: str
+    """Below the server's base URL, with a slash."""
+    content_type: str
+    body: bytes | Streamed
+
+
 class Prepared(Struct, frozen=True):
     """What is asked in the upstream's words, made once and sent with whichever credential is leased."""
 
     model: str
-    body: Body
+    body: Body = b""
+    handed_on: HandedOn | None = None
+    """In place of the body."""
     kinds: frozenset[str] = KEYS
     """The kinds of credential that can serve it."""
     unfit: tuple[Notice, ...] = ()

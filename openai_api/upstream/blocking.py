@@ -9,6 +9,7 @@ from django.conf import settings
 
 from credentials.health import Outcome
 from openai_api.upstream.base import UpstreamRefused
+from openai_api.upstream.http import ReadRefusal
 from openai_api.upstream.refusals import Refusal, read_refusal
 
 _MOST_BYTES = 20 * 1024 * 1024
@@ -28,19 +29,23 @@ def fetch(
     secret: str,
     deadline: float,
     of_code_assist: bool = False,
+    refused: ReadRefusal | None = None,
+    who: str = "Google",
     **given: Any,
 ) -> bytes:
     """The body of a 200, read by `deadline` (of `time.monotonic`) or not at all; `given` as for httpx. Raises UpstreamRefused.
 
-    `secret` is what `headers` prove who asks with: no refusal repeats it.
+    `secret` is what `headers` prove who asks with: no refusal repeats it. `refused` and `who` are for others than Google.
     """
     try:
         with client.stream(method, url, headers={**headers, b"Content-Type": b"application/json"}, **given) as response:
             body = _read_bounded(response, deadline)
     except httpx.TimeoutException as error:
-        raise failed("Google did not answer in time.", status=504) from error
+        raise failed(f"{who} did not answer in time.", status=504) from error
     except (httpx.TransportError, httpx.DecodingError) as error:
-        raise failed(f"Google could not be reached: {type(error).__name__}.") from error
+        raise failed(f"{who} could not be reached: {type(error).__name__}.") from error
+    if response.status_code != 200 and refused is not None:
+        raise UpstreamRefused(refused(response.status_code, body, response.headers).concealing(secret))
     if response.status_code != 200:
         raise UpstreamRefused(read_refusal(response.status_code, body, of_code_assist=of_code_assist).concealing(secret))
     return body
@@ -56,7 +61,7 @@ def _read_bounded(response: httpx.Response, deadline: float) -> bytes:
     for chunk in response.iter_bytes():
         body += chunk
         if len(body) > _MOST_BYTES:
-            raise failed("Google's answer is too large to be one.")
+            raise failed("The answer is too large to be one.")
         if time.monotonic() > deadline:
-            raise failed("Google's answer did not arrive in time.", status=504)
+            raise failed("The answer did not arrive in time.", status=504)
     return bytes(body)

@@ -4,7 +4,7 @@ Rare calls (model listings, checks) go through httpx where they are made; this i
 """
 
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from types import SimpleNamespace
@@ -21,6 +21,14 @@ from openai_api.upstream.base import UpstreamRefused
 from openai_api.upstream.refusals import Refusal, read_refusal
 
 MOST_ERROR_BYTES = 256 * 1024
+
+
+ReadRefusal = Callable[[int, bytes, Mapping[str, str]], Refusal]
+"""(status, body, headers) → what it means"""
+
+
+def of_google(status: int, body: bytes, _headers: Mapping[str, str]) -> Refusal:
+    return read_refusal(status, body)
 
 
 class Answer(Struct, frozen=True):
@@ -71,6 +79,7 @@ class HttpClient:
         body: bytes | Streamed = b"",
         seconds: float,
         once: bool = False,
+        refused: ReadRefusal = of_google,
     ) -> AsyncGenerator[Answer, None]:
         """Send, and give the bytes of a 200 as they come. Raises UpstreamRefused for every other end.
 
@@ -105,7 +114,7 @@ class HttpClient:
                 response = await send(_opened(self._fresh))
             async with response:
                 if response.status != 200:
-                    raise UpstreamRefused(read_refusal(response.status, await _error_body(response)))
+                    raise UpstreamRefused(refused(response.status, await _error_body(response), response.headers))
                 yield Answer(response.headers, response.content.iter_any())
         except (aiohttp.ClientError, TimeoutError) as error:
             _raise_failed(error)

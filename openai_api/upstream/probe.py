@@ -22,7 +22,7 @@ from openai_api.upstream.sessions import Session
 _SECONDS = 30.0
 """For all that is asked of one credential."""
 _MOST_MODELS = 3
-_OF_THE_MODEL = frozenset({Outcome.MODEL_ABSENT, Outcome.REQUEST_REFUSED})
+OF_THE_MODEL = frozenset({Outcome.MODEL_ABSENT, Outcome.REQUEST_REFUSED})
 """What says nothing about the credential: another model may."""
 
 _BY_PRICE = [re.compile(pattern) for pattern in (r"gemini-.*flash-lite", r"gemini-.*flash", r"gemma-", r"gemini-")]
@@ -60,7 +60,7 @@ def probe(session: Session, listed: Iterable[ListedModel], generate: Generate = 
     for model in cheapest_first(listed)[:_MOST_MODELS]:
         probes.append(_ask(session, model, generate, deadline))
         refusal = probes[-1].refusal
-        if refusal is None or refusal.outcome not in _OF_THE_MODEL:
+        if refusal is None or refusal.outcome not in OF_THE_MODEL:
             break
     return probes
 

@@ -36,6 +36,9 @@ class Refusal(Struct, frozen=True):
     """Google's own words for it, such as SECURITY_POLICY_VIOLATED."""
     link: str = ""
     """The page where a person can put it right; the message has it too."""
+    kind: str = ""
+    """OpenAI's `type`, where a server of that dialect has refused: its own words go to the caller."""
+    param: str | None = None
 
     @property
     def for_caller(self) -> str:

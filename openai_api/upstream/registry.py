@@ -1,18 +1,16 @@
-"""Which upstream serves a model."""
-
-import re
+"""What asks each upstream. Which one serves a model is decided in `credentials.routing`."""
 
 from credentials.roster import Roster
+from credentials.routing import steps
 from openai_api.errors import ModelNotFound
-from openai_api.upstream.base import Upstream
-
-_GEMINI = re.compile(r"(gemini|gemma|learnlm)-[a-z0-9][a-z0-9.-]*")
-"""Names that Google serves, or may serve from tomorrow: a model that is a day old is in no listing yet."""
+from openai_api.upstream.base import Ask, Upstream
 
 
 class Registry:
-    def __init__(self, gemini: Upstream) -> None:
+    def __init__(self, gemini: Upstream, servers: Ask) -> None:
         self._gemini = gemini
+        self.servers = servers
+        """Asks any server of OpenAI's dialect."""
 
     @property
     def keeper(self) -> Upstream:
@@ -20,8 +18,8 @@ class Registry:
         return self._gemini
 
     def upstream_for(self, model: str, roster: Roster) -> Upstream:
-        """`model` with aliases resolved. Raises ModelNotFound."""
-        if model in roster.models or _GEMINI.fullmatch(model):
+        """Google's, for a model that it serves; `model` with aliases resolved. Raises ModelNotFound."""
+        if any(not step.server and step.model == model for step in steps(roster, model)):
             return self._gemini
         raise ModelNotFound(
             f"The model '{model}' does not exist here: no upstream serves it, and no alias leads from it to one that is served. "

@@ -12,6 +12,8 @@ from openai_api.views.base import GatewayView
 class SpeechView(GatewayView):
     """POST /v1/audio/speech"""
 
+    passes_as = "speech"
+
     async def post(self, request: Request) -> HttpResponseBase:
         asked = speech.read_request(request.body)
         encoding = Encoding(asked, gateway.ffmpeg)

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, cast
 
 from django.http import HttpRequest, HttpResponse
@@ -13,9 +14,11 @@ from rest_framework.views import APIView
 from credentials.roster import TokenEntry
 from openai_api.cors import allow_origin
 from openai_api.errors import InvalidRequest, MethodNotAllowed
-from openai_api.exchange import Exchange
+from openai_api.exchange import Exchange, PassedOn
 from openai_api.gateway import gateway
 from openai_api.ids import new_id
+from openai_api.orders.passage import Passage, passage_of, passage_of_form
+from openai_api.passing import passed_response
 from openai_api.streaming import SSE, UNBUFFERED
 from openai_api.uploads import Form
 
@@ -32,6 +35,7 @@ def json_response(body: bytes, *, status: int = 200) -> HttpResponse:
 
 
 _NEGOTIATOR = DefaultContentNegotiation()
+Handler = Callable[[Request], Awaitable[HttpResponseBase]]
 
 
 class GatewayView(APIView):
@@ -39,11 +43,16 @@ class GatewayView(APIView):
 
     takes_forms: ClassVar[bool] = False
     """Whether it takes multipart/form-data: its files lie on the disk then."""
+    passes_as: ClassVar[str] = ""
+    """The dialect of what is handed on to a server that has the model, in records; empty: nothing is."""
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         self.request_id = request_id(request)
         self.request = request = self.initialize_request(request, *args, **kwargs)
         self._exchange: Exchange | None = None
+        self._to_be_translated: Exchange | None = None
+        """Its servers have been asked in vain, or Google's turn comes first."""
+        self._is_kept_alive = False
         try:
             if request.method == "OPTIONS":
                 response: HttpResponseBase = HttpResponse(status=204)
@@ -76,12 +85,19 @@ class GatewayView(APIView):
 
     def exchange(self, dialect: str, *, stream: bool) -> Exchange:
         """The exchange of this request."""
+        if self._to_be_translated is not None:
+            exchange, self._to_be_translated = self._to_be_translated, None
+            exchange.continues(dialect, stream=stream)
+            return exchange
         strict = self.request.META.get("HTTP_X_CASTOR_STRICT", "").lower() in ("1", "true", "yes")
         self._exchange = Exchange(gateway, self.token, dialect=dialect, stream=stream, request_id=self.request_id, strict=strict)
         return self._exchange
 
     def keep_alive(self) -> None:
         """Have comments sent wherever the event stream that will be the answer is silent for HEARTBEAT_SECONDS, from now on."""
+        if self._is_kept_alive:
+            return
+        self._is_kept_alive = True
         self.request.pulse.begin(self._opening)  # type: ignore[attr-defined]  # DRF hands on what it does not have.
 
     def _opening(self) -> HttpResponse:
@@ -97,7 +113,30 @@ class GatewayView(APIView):
         self.perform_authentication(request)
         self.check_permissions(request)
         self.check_throttles(request)
+        if self.passes_as and method == "post" and gateway.pool.roster.servers:
+            return await self._by_route(request, handler)
         return await handler(request, *args, **kwargs)
+
+    async def _by_route(self, request: Request, handler: Handler) -> HttpResponseBase:
+        """Hand the request on where another server is to answer it; have it translated for Google where that is Google's turn."""
+        passage = self._passage(request)
+        if passage is None:
+            return await handler(request)  # Which knows best what is wrong with it.
+        exchange = self.exchange(self.passes_as, stream=passage.stream)
+        if passage.stream:
+            self.keep_alive()
+        async with exchange.settled_if_it_fails():
+            if not await exchange.pass_on(passage):
+                self._to_be_translated = exchange
+                try:
+                    return await handler(request)
+                except PassedOn:
+                    pass
+            return await passed_response(exchange)
+
+    def _passage(self, request: Request) -> Passage | None:
+        path = request.path.removeprefix("/v1")
+        return passage_of_form(path, self.form) if self.is_form else passage_of(path, request.body)
 
     @property
     def _methods(self) -> str:

@@ -15,6 +15,8 @@ _encode = msgspec.json.Encoder().encode
 class ChatCompletionsView(GatewayView):
     """POST /v1/chat/completions"""
 
+    passes_as = "chat"
+
     async def post(self, request: Request) -> HttpResponseBase:
         asked = chat.read_request(request.body)
         exchange = self.exchange("chat", stream=asked.stream)

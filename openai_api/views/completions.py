@@ -11,6 +11,8 @@ from openai_api.views.base import GatewayView, json_response, unix_time
 class CompletionsView(GatewayView):
     """POST /v1/completions: the endpoint from before chats."""
 
+    passes_as = "completions"
+
     async def post(self, request: Request) -> HttpResponseBase:
         asked = completions.read_request(request.body)
         exchange = self.exchange("completions", stream=asked.stream)

@@ -9,6 +9,8 @@ from openai_api.views.base import GatewayView, json_response
 class EmbeddingsView(GatewayView):
     """POST /v1/embeddings"""
 
+    passes_as = "embeddings"
+
     async def post(self, request: Request) -> HttpResponse:
         asked = embeddings.read_request(request.body)
         exchange = self.exchange("embeddings", stream=False)

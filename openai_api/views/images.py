@@ -54,6 +54,8 @@ class PicturesView(GatewayView):
 class GenerationsView(PicturesView):
     """POST /v1/images/generations"""
 
+    passes_as = "images"
+
     async def post(self, request: Request) -> HttpResponseBase:
         return await self.answer(images.read_generation(request.body))
 
@@ -80,6 +82,7 @@ class _FormView(PicturesView):
 class EditsView(_FormView):
     """POST /v1/images/edits"""
 
+    passes_as = "images"
     kind = "image_edit"
 
     async def post(self, request: Request) -> HttpResponseBase:
@@ -97,6 +100,8 @@ class EditsView(_FormView):
 
 class VariationsView(_FormView):
     """POST /v1/images/variations"""
+
+    passes_as = "images"
 
     async def post(self, request: Request) -> HttpResponseBase:
         asked = images.read_variation(self.form.fields)

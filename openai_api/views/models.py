@@ -1,6 +1,6 @@
-"""GET /v1/models: what the pool's credentials really serve, and the aliases that lead to it."""
+"""GET /v1/models: what the pool's credentials really serve, here and at other servers, and the aliases that lead to it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from credentials.roster import ModelCard, Roster, TokenEntry
+from credentials.routing import steps
 from openai_api.errors import ModelNotFound
 from openai_api.gateway import gateway
 from openai_api.views.base import GatewayView, json_response
@@ -19,7 +20,8 @@ class ModelsView(GatewayView):
     """GET /v1/models"""
 
     async def get(self, request: Request) -> HttpResponse:
-        found = [_card(name, card) for name, card in _visible(gateway.pool.roster, self.token)]
+        roster = gateway.pool.roster
+        found = [_card(name, card, _owner(roster, card.name)) for name, card in _visible(roster, self.token)]
         return json_response(_encode({"object": "list", "data": found}))
 
 
@@ -28,24 +30,40 @@ class ModelView(GatewayView):
 
     async def get(self, request: Request, model: str) -> HttpResponse:
         roster = gateway.pool.roster
-        card = roster.models.get(roster.resolve(model))
+        card = _known(roster).get(roster.resolve(model))
         if card is None or not self.token.may_use(model, card.name):
             raise ModelNotFound(f"The model '{model}' does not exist here, or this token may not use it.", param="model")
-        return json_response(_encode(_card(model, card)))
+        return json_response(_encode(_card(model, card, _owner(roster, card.name))))
 
 
 def _visible(roster: Roster, token: TokenEntry) -> Iterator[tuple[str, ModelCard]]:
     """(name, card) of each model, then of each alias that is a plain name."""
-    names = [(name, name) for name in roster.models] + list(roster.aliases.items())
+    known = _known(roster)
+    names = [(name, name) for name in known]
+    names += [(name, target) for name, target in roster.aliases.items() if name not in known]
     for name, target in names:
-        card = roster.models.get(target)
+        card = known.get(target)
         if card is not None and token.may_use(name, target):
             yield name, card
 
 
-def _card(name: str, card: ModelCard) -> dict[str, Any]:
-    """OpenAI's model object (Google does not say when a model was made); limits under the names that other gateways use."""
-    found: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": "google"}
+def _known(roster: Roster) -> Mapping[str, ModelCard]:
+    """Each model once, by name: of one that several have, the description of the first that is asked for it."""
+    if not roster.elsewhere:
+        return roster.models
+    others = {name: card for server in reversed(list(roster.servers.values())) for name, card in server.models.items()}
+    return {**roster.models, **{name: card for name, card in others.items() if name not in roster.models}}
+
+
+def _owner(roster: Roster, model: str) -> str:
+    """The name of the server that is asked for the model, or Google's."""
+    server = roster.servers.get(next((step.server for step in steps(roster, model)), 0))
+    return server.name if server is not None else "google"
+
+
+def _card(name: str, card: ModelCard, owner: str) -> dict[str, Any]:
+    """OpenAI's model object (when a model was made is not known); limits under the names that other gateways use."""
+    found: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": owner}
     if card.display_name:
         found["display_name"] = card.display_name
     if card.input_limit:

@@ -10,6 +10,8 @@ from openai_api.views.base import GatewayView, json_response
 class ModerationsView(GatewayView):
     """POST /v1/moderations"""
 
+    passes_as = "moderations"
+
     async def post(self, request: Request) -> HttpResponse:
         asked = moderations.read_request(request.body)
         exchange = self.exchange("moderations", stream=False)

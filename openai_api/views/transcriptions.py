@@ -19,6 +19,7 @@ from openai_api.views.base import GatewayView
 class TranscriptionsView(GatewayView):
     """POST /v1/audio/transcriptions"""
 
+    passes_as = "transcription"
     takes_forms = True
 
     async def post(self, request: Request) -> HttpResponseBase:
@@ -37,6 +38,7 @@ class TranscriptionsView(GatewayView):
 class TranslationsView(GatewayView):
     """POST /v1/audio/translations"""
 
+    passes_as = "translation"
     takes_forms = True
 
     async def post(self, request: Request) -> HttpResponseBase:

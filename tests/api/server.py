@@ -147,10 +147,14 @@ class Castor:
             with closing(connection.getresponse()) as response:
                 yield response
 
-    def python(self, code: str) -> None:
-        """Run code beside the server, on its database, as `manage.py shell` does."""
-        command = [sys.executable, "manage.py", "shell", "-c", code]
-        subprocess.run(command, cwd=HOME, env=self._environment, check=True, capture_output=True, timeout=PATIENCE)
+    def python(self, code: str) -> str:
+        """Run code beside the server, on its database, as `manage.py shell` does; returns what it prints."""
+        command = [sys.executable, "-W", "ignore", "manage.py", "shell", "-v", "0", "-c", code]
+        result = subprocess.run(
+            command, cwd=HOME, env=self._environment, capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout
 
     def rows(self, query: str, *values: Any) -> list[Row]:
         """Read the server's database."""

@@ -443,7 +443,7 @@ class TestCommand:
         header, first, second = (re.split(" {2,}", line) for line in table.splitlines())
         assert header == ["id", "credential", "result", "why", "models", "asked", "what Google said"]
         assert first[2:4] == ["alive", "-"]
-        assert second[:4] == [str(dead.pk), "dead one", "dead", "Google does not accept it"]
+        assert second[:4] == [str(dead.pk), "dead one", "dead", "is not accepted"]
         assert "API key not valid" in second[-1]
         assert error == "1 of 2 are not usable now."
 

@@ -81,7 +81,7 @@ def test_putting_and_removing_keeps_the_count_of_those_struck_by_a_reason():
     rests = Rests()
 
     def struck() -> int:
-        return rests.struck_by(Reason.KEY_LEAKED, "", since=NOON - 1, at=NOON, besides=("key:9", ""))
+        return len(rests.struck_by(Reason.KEY_LEAKED, "", since=NOON - 1, at=NOON, besides=("key:9", "")))
 
     rests.put(("key:1", ""), rest(Reason.KEY_LEAKED))
     rests.put(("key:2", ""), rest(Reason.KEY_LEAKED))

@@ -23,7 +23,7 @@ PICTURES = {"v1/images/generations", "v1/images/edits", "v1/images/variations"}
 METHOD = {"v1/chat/completions": "POST", "v1/chat/completions/input_tokens": "POST", "v1/embeddings": "POST"}
 METHOD |= dict.fromkeys(PICTURES, "POST")
 METHOD |= {"v1/audio/speech": "POST", "v1/audio/transcriptions": "POST", "v1/audio/translations": "POST"}
-METHOD |= {"v1/completions": "POST", "v1/moderations": "POST"}
+METHOD |= {"v1/completions": "POST", "v1/moderations": "POST", "v1/responses": "POST", "v1/rerank": "POST"}
 OF_ONE_FILE = ("v1/files/<file_id>", "v1/files/<file_id>/content")
 # What any member of the staff may open, whatever their rights.
 OF_ALL_STAFF = re.compile(
@@ -58,7 +58,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.sessions.backends.db import SessionStore
 from django.utils.timezone import now
 from credentials.models import Alert, ApiKey, CheckRun, ClientToken, GeminiCli, GoogleAccount, ModelAlias
-from credentials.models import GoogleLogin, QuotaLimit, UnknownError
+from credentials.models import GoogleLogin, ModelRoute, QuotaLimit, Server, ServerKey, UnknownError
 from openai_api.models import UploadedFile, UsageRecord
 
 def session(user):
@@ -77,6 +77,8 @@ rows += [ModelAlias.objects.first(), CheckRun.objects.create(by="ada", total=1),
 rows.append(GeminiCli.objects.create(secret="AQ.a-key-of-routes", use="gemini_api"))
 rows.append(GoogleAccount.objects.create(email="ada@example.com", secret="1//a-login-of-routes", use="gemini_api"))
 GoogleLogin.objects.create(credential=rows[-1])
+rows += [Server.objects.create(name="s", base_url="http://127.0.0.1:9/v1"), ModelRoute.objects.create(pattern="m-*")]
+rows.append(ServerKey.objects.create(server=rows[-2], secret="sk-a-key-of-routes"))
 rows.append(UnknownError.objects.create(digest="d", status=418, body="tea", first_at=now(), last_at=now()))
 rows.append(Alert.objects.create(cause="throttled", message="Everybody is throttled.", began_at=now()))
 rows.append(UploadedFile.objects.create(id="file-1", owner=ada, bytes=1, created_at=now(), expires_at=now(), kept_until=now()))
@@ -134,7 +136,7 @@ def verdict(answer: httpx.Response) -> str:
 def test_the_maps_were_read():
     chat = {"v1/chat/completions", "v1/chat/completions/input_tokens"}
     audio = {"v1/audio/speech", "v1/audio/transcriptions", "v1/audio/translations"}
-    texts = {"v1/completions", "v1/moderations"}
+    texts = {"v1/completions", "v1/moderations", "v1/responses", "v1/rerank"}
     files = {"v1/files", *OF_ONE_FILE}
     others = {"v1/embeddings", "v1/models", "v1/models/<model>", "media/<name>", "health", "ready", NOWHERE}
     assert chat | audio | texts | PICTURES | files | others == set(API)
