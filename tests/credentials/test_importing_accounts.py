@@ -251,7 +251,7 @@ class TestEnvironment:
         startup.take_in_environment()
         assert asked(simulator) == ["token", "userinfo"]
         assert set(GoogleAccount.objects.values_list("email", "enabled")) == {(ADA, False), (BOB, False)}
-        assert f"The account {BOB} of GEMINI_API_KEYS is taken in disabled." in caplog.text
+        assert f"The account {BOB} is taken in disabled." in caplog.text
         before = list(Credential.objects.order_by("pk").values())
         caplog.clear()
         simulator.log.clear()
