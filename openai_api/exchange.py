@@ -124,7 +124,7 @@ class Exchange:
         """For what comes between two of its steps, such as reading the request for Google."""
         try:
             yield
-        except BaseException as error:
+        except BaseException as error:  # Also if the client went away: the record must say so.
             await self._end_with(error)
             raise
 

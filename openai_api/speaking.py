@@ -133,6 +133,6 @@ async def _feed(sound: AsyncGenerator[bytes, None], process: Process) -> None:
             async for piece in sound:
                 await process.write(piece)
         process.end_input()
-    except BaseException:
-        process.kill()  # Its output must not end as if it were all.
+    except BaseException:  # Whatever it was, and also if we are told to stop: what came out must not end as if it were all.
+        process.kill()
         raise
