@@ -7,6 +7,8 @@ from openai_api.errors import InvalidRequest
 from .chat.invalid import mistyped
 from .cl100k import UnknownToken, decode
 
+MOST_TOKENS = 1_048_576
+"""Of one request, where texts come as numbers: as many as the largest of Gemini's models reads."""
 Texts = str | list[str | int | list[int]]
 """As it stands in a body. A list of numbers is one text in tokens."""
 
@@ -24,6 +26,8 @@ def read_texts(given: Texts, param: str, *, most: int, advice: str = "Send text 
     for position, one in enumerate(given):
         if type(one) is not kind:
             raise mistyped_value(f"{param}[{position}]", _WORDS[kind], one)
+    if kind is not str:
+        _check_tokens(len(given) if kind is int else sum(map(len, given)), param)
     if kind is int:
         return [(param, _read_one(given, param, advice))]
     if len(given) > most:
@@ -31,6 +35,12 @@ def read_texts(given: Texts, param: str, *, most: int, advice: str = "Send text 
         raise InvalidRequest(message, param=param, code="array_above_max_length")
     places = [f"{param}[{position}]" for position in range(len(given))]
     return [(place, _read_one(one, place, advice)) for place, one in zip(places, given, strict=True)]
+
+
+def _check_tokens(number: int, param: str) -> None:
+    if number > MOST_TOKENS:
+        message = f"Invalid '{param}': at most {MOST_TOKENS:,} tokens are taken in one request, but there are {number:,}."
+        raise InvalidRequest(message, param=param, code="array_above_max_length")
 
 
 def _read_one(one: Any, param: str, advice: str) -> str:

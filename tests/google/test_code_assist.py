@@ -266,6 +266,7 @@ def test_every_fault_is_looked_at_below():
 
 @pytest.mark.parametrize(("name", "outcome"), FAULTS.items())
 def test_a_scripted_error_is_said_as_code_assist_says_it(google, tokens, name, outcome):
+    google.clock.set(google.clock.now().replace(microsecond=0))  # Both times that are told are of the same second.
     google.script(account=ADA, error=name, times=2)
     whole = assist(google, tokens, "generateContent", wrapped())
     (streamed,) = assist(google, tokens, STREAM, wrapped()).json()

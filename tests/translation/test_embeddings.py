@@ -19,6 +19,7 @@ from openai_api.translation.conversation import EMBEDDING_TASKS, Notice, TextsTo
 from openai_api.translation.events import Finished, Usage, UsageReport, Vectors
 from openai_api.translation.gemini.embeddings import read_vectors, write_batches
 from openai_api.translation.gemini.response import MalformedAnswer
+from openai_api.translation.texts import read_texts
 
 FIRST, SECOND = "gemini-embedding-001", "gemini-embedding-2"
 
@@ -326,3 +327,10 @@ def test_base64_holds_little_endian_floats_of_four_bytes():
     writer.take(0, events_of([0.5, -0.25]))
     [one] = json.loads(writer.answer())["data"]
     assert base64.b64decode(one["embedding"], validate=True) == struct.pack("<2f", 0.5, -0.25)
+
+
+@pytest.mark.parametrize("given", [[1] * 1_048_577, [[1] * 524_289] * 2])
+def test_more_tokens_than_any_model_reads_are_refused_before_they_are_decoded(given):
+    with pytest.raises(InvalidRequest, match="1,048,576 tokens") as refused:
+        read_texts(given, "input", most=2048)
+    assert refused.value.param == "input"
