@@ -26,8 +26,7 @@ def read_texts(given: Texts, param: str, *, most: int, advice: str = "Send text 
     for position, one in enumerate(given):
         if type(one) is not kind:
             raise mistyped_value(f"{param}[{position}]", _WORDS[kind], one)
-    if kind is not str:
-        _check_tokens(len(given) if kind is int else sum(map(len, given)), param)
+    _check_tokens(len(given) if kind is int else sum(len(one) for one in given if isinstance(one, list)), param)
     if kind is int:
         return [(param, _read_one(given, param, advice))]
     if len(given) > most:
