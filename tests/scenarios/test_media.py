@@ -100,8 +100,8 @@ def short_log(scene: Scene) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("make", "count"),
-    [(a_text, 100), (lambda: a_recording(20), 30), (lambda: a_recording(13), 30), (a_picture, 30)],
-    ids=["100 files", "30 recordings that lie at Google", "30 recordings within requests", "30 pictures"],
+    [(a_text, 100), (lambda: a_recording(20), 15), (lambda: a_recording(13), 15), (a_picture, 15)],
+    ids=["100 files", "15 recordings that lie at Google", "15 recordings within requests", "15 pictures"],
 )
 def test_uploads_at_once_stay_out_of_memory_and_nothing_is_left_of_them(scene, make, count):
     form = make()
