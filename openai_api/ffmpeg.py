@@ -97,11 +97,13 @@ class Process:
 
     async def write(self, data: bytes) -> None:
         """Returns once there is room for more. Raises EncoderFailed."""
-        self._input.write(data)
+        if self._input.is_closing():  # Nothing can be written any more: uvloop would say so by a RuntimeError.
+            raise _ended_early()
         try:
+            self._input.write(data)
             await self._input.drain()
         except (BrokenPipeError, ConnectionResetError) as error:
-            raise EncoderFailed("ffmpeg ended before the sound did.") from error
+            raise _ended_early() from error
 
     def end_input(self) -> None:
         self._input.close()
@@ -137,3 +139,7 @@ class Process:
 def _kill(starting: "asyncio.Task[Process]") -> None:
     if not starting.cancelled() and starting.exception() is None:
         starting.result().kill()
+
+
+def _ended_early() -> EncoderFailed:
+    return EncoderFailed("ffmpeg ended before the sound did.")

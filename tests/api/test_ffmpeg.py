@@ -6,6 +6,7 @@ import os
 import sys
 
 import pytest
+import uvloop
 
 from openai_api import ffmpeg
 from openai_api.errors import EncoderFailed, Overloaded
@@ -109,3 +110,15 @@ async def test_who_finds_no_turn_is_told_after_a_while(made_of, monkeypatch):
     assert caught.value.retry_after
     async with encoders.turn():
         pass
+
+
+def test_writing_to_a_process_that_has_ended_is_its_failure_on_the_servers_loop_too():
+    async def feed() -> None:
+        ffmpeg = Ffmpeg(path="true", most=1)
+        async with ffmpeg.turn(), ffmpeg.run([]) as process:
+            while True:
+                await process.write(b"\0" * 9000)
+                await asyncio.sleep(0)
+
+    with pytest.raises(EncoderFailed):
+        uvloop.run(feed())

@@ -4,7 +4,6 @@ import http.client
 import json
 import re
 from contextlib import closing
-from pathlib import Path
 
 import httpx
 import pytest
@@ -195,12 +194,3 @@ def test_a_stream_says_in_events_what_is_wrong_with_it(castor, google):
     assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     *_, last = re.findall(rb"data: (.+)\n\n", said)
     assert json.loads(last)["error"]["code"] == "content_policy_violation"
-
-
-# --- Memory --------------------------------------------------------------------------------------------------------------
-
-
-def peak(pid: int) -> int:
-    """The most memory that a process has ever had, in MB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) // 1024
