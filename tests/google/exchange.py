@@ -133,8 +133,8 @@ class Exchange:
         self._done = True
         if self._watcher:
             self._watcher.cancel()
-        self.call.ended = time.time()
         self._log.shorten(self.call)
+        self.call.ended = time.time()
         self._log.changed()
 
     def _check(self) -> None:

@@ -117,6 +117,7 @@ def test_uploads_at_once_stay_out_of_memory_and_nothing_is_left_of_them(scene, m
 
 def taken(scene: Scene, form: Form) -> list[int]:
     """How many bytes Google was sent, file by file."""
+    scene.google.log.wait(lambda log: all(call.ended for call in log))  # Only then are they shortened.
     ends = [call for call in scene.google.log if call.method == "uploadFile"]
     if ends:
         return [int(call.headers["content-length"]) for call in ends]
