@@ -20,6 +20,7 @@ from credentials.models import (
     Kind,
     ModelAlias,
     ModelRoute,
+    OnDisconnect,
     PoolVersion,
     ProjectSource,
     QuotaLimit,
@@ -155,6 +156,8 @@ def _token_entry(token: ClientToken) -> TokenEntry:
         allowed=tuple(token.allowed_models),
         expires_at=_seconds(token.expires_at),
         revoked=token.revoked_at is not None or not token.owner.is_active,
+        drains=token.on_disconnect == OnDisconnect.DRAIN,
+        record_until=_seconds(token.record_until) or 0.0,
     )
 
 
@@ -179,9 +182,18 @@ def _servers(used: set[int]) -> dict[int, ServerEntry]:
 
 
 def _routes() -> tuple[Route, ...]:
-    rows = ModelRoute.objects.filter(enabled=True).values_list("priority", "pattern", "server_id", "fallback")
-    ordered = sorted(rows, key=lambda row: (-row[0], _specific(row[1])))
-    return tuple(Route(pattern, server or 0, tuple(fallback)) for _, pattern, server, fallback in ordered)
+    rows = sorted(ModelRoute.objects.filter(enabled=True), key=lambda row: (-row.priority, _specific(row.pattern)))
+    return tuple(
+        Route(
+            row.pattern,
+            row.server_id or 0,
+            tuple(row.fallback),
+            stop_tags=tuple(row.stop_tags),
+            stream_internally=row.stream_internally,
+            record_until=_seconds(row.record_until) or 0.0,
+        )
+        for row in rows
+    )
 
 
 def _aliases() -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:

@@ -67,6 +67,10 @@ class TokenEntry(Struct, frozen=True):
     allowed: tuple[str, ...] = ()
     expires_at: float | None = None
     revoked: bool = False
+    drains: bool = False
+    """Whether a call of its that nobody waits for any more is read to its end."""
+    record_until: float = 0.0
+    """Epoch seconds, until which its requests are kept in the request log."""
 
     @property
     def is_authenticated(self) -> bool:
@@ -104,6 +108,12 @@ class Route(Struct, frozen=True):
     pattern: str
     server: int = 0
     fallback: tuple[str, ...] = ()
+    stop_tags: tuple[str, ...] = ()
+    """Empty: STOP_TAGS."""
+    stream_internally: bool | None = None
+    """None: STREAM_INTERNALLY."""
+    record_until: float = 0.0
+    """Epoch seconds, until which what takes it is kept in the request log."""
 
 
 _PREFIX = re.compile(r"^(models|google|gemini)/")

@@ -20,6 +20,8 @@ class Step(Struct, frozen=True):
     """0: Google's pool."""
     instead: str = ""
     """How the route calls the model, where it is another than was asked for."""
+    route: Route | None = None
+    """The one that the model itself takes."""
 
     def kinds(self, roster: Roster) -> frozenset[str]:
         """The kinds of credentials, as the roster knows them, that it is asked with."""
@@ -40,15 +42,15 @@ def steps(roster: Roster, model: str) -> list[Step]:
     if route is None:
         return _by_default(roster, model)
     others = (step for name in route.fallback for step in _instead(roster, name))
-    return [Step(model, route.server), *(step for step in others if step.model != model)]
+    return [Step(model, route.server, route=route), *(step for step in others if step.model != model)]
 
 
 def _instead(roster: Roster, name: str) -> Iterator[Step]:
     """A model that answers in another's place goes where it always goes; what stands in for it there is not meant."""
     model = roster.resolve(name)
     route = _route(roster, model)
-    for step in [Step(model, route.server)] if route else _by_default(roster, model):
-        yield Step(model, step.server, name)
+    for step in [Step(model, route.server, route=route)] if route else _by_default(roster, model):
+        yield Step(model, step.server, name, step.route)
 
 
 def _route(roster: Roster, model: str) -> Route | None:

@@ -13,6 +13,13 @@ from credentials import crypto
 from credentials.models.credential import Server
 
 
+class OnDisconnect(models.TextChoices):
+    """What becomes of a call whose client hangs up."""
+
+    CANCEL = "cancel", "End the call: spares quota; what it has used is estimated"
+    DRAIN = "drain", "Read the answer to its end: its usage is exact"
+
+
 class ClientTokenQuerySet(models.QuerySet["ClientToken"]):
     def live(self, *, at: datetime) -> Self:
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None, owner__is_active=True)
@@ -32,6 +39,10 @@ class ClientToken(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
+    on_disconnect = models.CharField("when the client hangs up", max_length=10, choices=OnDisconnect, default=OnDisconnect.CANCEL)
+    record_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Until then its requests are kept in the request log."
+    )
 
     plain = ""
     """The plain text, on the very object that became it; the database never has it."""
@@ -88,6 +99,15 @@ class ModelRoute(models.Model):
     )
     fallback = models.JSONField(
         default=list, blank=True, help_text="Models that answer in turn when nobody can be asked for this one now."
+    )
+    stop_tags = models.JSONField(
+        default=list, blank=True, help_text="Texts at which an answer is cut. Empty: those of STOP_TAGS."
+    )
+    stream_internally = models.BooleanField(
+        null=True, blank=True, help_text="Whether whole answers are collected from a stream. Empty: as STREAM_INTERNALLY says."
+    )
+    record_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Until then requests that take it are kept in the request log."
     )
     enabled = models.BooleanField(default=True)
     note = models.CharField(max_length=200, blank=True)

@@ -116,7 +116,7 @@ def test_the_first_event_leaves_before_the_second_has_come(routed, elsewhere):
 
 def test_the_upstream_call_ends_with_its_client(routed, elsewhere):
     second = threading.Event()
-    pieces = (b'data: {"choices":[{"delta":{"content":"%d"}}]}\n\n' % number for number in range(2000))
+    pieces = (b'data: {"choices":[{"delta":{"content":"%d"}}]}\n\n' % number for number in range(20_000))
     elsewhere.script(streaming(*(piece + b":" * 20_000 + b"\n\n" for piece in pieces), waits=second))
     with routed.streaming(model="llama-9") as response:
         response.readline()

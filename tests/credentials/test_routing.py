@@ -1,6 +1,7 @@
 """Who is asked for a model, as a table; and pools of servers that know nothing of each other's troubles."""
 
 import pytest
+from msgspec.structs import replace
 
 from credentials.health import Outcome, State
 from credentials.roster import ModelCard, Roster, Route, Server
@@ -71,7 +72,7 @@ def test_the_first_route_that_matches_decides():
 
 def test_models_that_stand_in_go_where_they_always_go_and_have_nobody_stand_in_for_them():
     routed = roster(Route("pro", 0, (FLASH, "to-llama", "both", "pro")), Route("both", 2, ("llama",)))
-    assert steps(routed, "pro") == [
+    assert [replace(step, route=None) for step in steps(routed, "pro")] == [
         Step("pro"),
         Step(FLASH, 0, FLASH),
         Step("llama", 1, "to-llama"),
@@ -119,3 +120,8 @@ def test_dead_keys_of_one_server_do_not_put_another_servers_under_mere_suspicion
         lease = pool.lease("m", at=NOON, kinds=kinds(number))
         pool.report(lease, Outcome.KEY_REJECTED, at=NOON)
         assert pool.rests.get((lease.entry.name, "")).state is State.INVALID
+
+
+def test_each_step_knows_the_route_of_its_own_model():
+    pro, llama = Route("pro", fallback=("llama-3.1", FLASH), stop_tags=("a",)), Route("llama*", server=1, stop_tags=("b",))
+    assert [step.route for step in steps(roster(pro, llama), "pro")] == [pro, llama, None]
