@@ -86,6 +86,8 @@ def test_every_scheduled_task_changes_nothing_when_it_runs_again(scene):
         scene.ask_until_tried(gone)
         scene.everyone_sees(gone, "invalid")
         scene.have_refused(tired, "rate_limited", error="day_quota")
+        errors = "SELECT count(*) FROM credentials_credential WHERE last_error IN ('key_rejected', 'day_quota')"
+        eventually(lambda: scene.castor.rows(errors)[0]["count"] == 2, "told of what failed, which takes web processes seconds")
         scene.clock.advance(RECHECK + 60)
         scene.django(_EVERY_TASK)
         once = everything(scene)
