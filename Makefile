@@ -9,7 +9,7 @@ SOURCES = credentials openai_api proxy_site
 OWN_NODE = $(CURDIR)/$(GEMINI_CLI)/node/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check bench messages
+.PHONY: help run setup test check docs bench messages
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -25,10 +25,13 @@ test: .venv/.dev .venv-litellm/.installed $(NODE)/node_modules/.installed $(GEMI
 	.venv/bin/python -m pytest -rs -n 3 --dist loadfile
 	CASTOR_TEST_DATABASE=postgresql .venv/bin/python -m pytest -rs -n 2 --dist loadfile tests/credentials tests/api
 
-check: .venv/.dev ## Lint, format and types
+check: .venv/.dev docs ## Lint, format, types, and whether the documentation holds together
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy credentials openai_api proxy_site
+
+docs: .venv-docs/.installed ## Make a site of docs/ in var/site; a link that leads nowhere fails
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
 
 bench: .venv/.dev .venv-bench/.installed ## Measure Castor against a bare-ASGI floor, and against LiteLLM where .venv-litellm is
 	@.venv/bin/python -m bench
@@ -68,6 +71,11 @@ messages: .venv/.dev ## Bring the translations' files up to date with the source
 .venv-bench/.installed: .venv/.created requirements.txt
 	test -x .venv-bench/bin/pip || $(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python $(INSTALL) requirements.txt
+	@touch $@
+
+.venv-docs/.installed: .venv/.created requirements-docs.txt
+	test -x .venv-docs/bin/pip || $(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python $(INSTALL) requirements-docs.txt
 	@touch $@
 
 $(NODE)/node_modules/.installed: $(NODE)/package-lock.json
