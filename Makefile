@@ -9,10 +9,10 @@ SOURCES = credentials openai_api proxy_site
 OWN_NODE = $(CURDIR)/$(GEMINI_CLI)/node/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check docs bench messages
+.PHONY: help run setup test check docs screenshots bench messages
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/.runtime ## Start Castor here; needs nothing but Python 3.11
 	@.venv/bin/python -m proxy_site
@@ -32,6 +32,9 @@ check: .venv/.dev docs ## Lint, format, types, and whether the documentation hol
 
 docs: .venv-docs/.installed ## Make a site of docs/ in var/site; a link that leads nowhere fails
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+
+screenshots: .venv/.dev ## Take the README's pictures anew of a running Castor; needs Chromium
+	.venv/bin/python -m tests.house.screenshots
 
 bench: .venv/.dev .venv-bench/.installed ## Measure Castor against a bare-ASGI floor, and against LiteLLM where .venv-litellm is
 	@.venv/bin/python -m bench

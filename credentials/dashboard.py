@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.timezone import now
@@ -12,8 +12,8 @@ from django.utils.timezone import now
 from credentials.admin.alerts import open_alerts
 from credentials.admin.shown import PAGES, link_to, visible_kinds
 from credentials.health import State
-from credentials.models import ClientToken, Credential, Kind
-from credentials.status import SHOWN, shown_as, status_of
+from credentials.models import ClientToken, Credential, KeyHealth, Kind
+from credentials.status import SHOWN, first_return, shown_as, status_of
 
 _MOST_ROWS = 10
 _PLURALS = {Kind.OAUTH: "Google accounts", Kind.GEMINI_CLI: "Gemini CLI", Kind.OPENAI_COMPATIBLE: "Keys of servers"}
@@ -21,13 +21,13 @@ _PLURALS = {Kind.OAUTH: "Google accounts", Kind.GEMINI_CLI: "Gemini CLI", Kind.O
 
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Adds to the page's context what the signed-in person may see: `cards`, and of the credentials also `attention` (a
-    table), `open_alerts` and `pool_is_empty`."""
+    table), `resting` (another, of those that serve other models), `open_alerts` and `pool_is_empty`."""
     at = now()
     cards: list[dict[str, Any]] = []
     if kinds := visible_kinds(request.user):
         counts = _counts(at)
         cards += [card for kind in kinds for card in _cards(kind, counts.get(kind, {}))]
-        context |= {"attention": _attention(kinds, at), "open_alerts": open_alerts()}
+        context |= {"attention": _attention(kinds, at), "resting": _resting(kinds, at), "open_alerts": open_alerts()}
         context["pool_is_empty"] = not counts and Kind.API_KEY in kinds
     if request.user.has_perm("credentials.view_clienttoken"):
         cards.append(_token_card(at))
@@ -67,3 +67,23 @@ def _attention(kinds: Collection[Kind], at: datetime) -> dict[str, list]:
         status = status_of(credential, at=at)
         rows.append([link_to(credential), status.label, status.reason, status.returns])
     return {"headers": ["credential", "state", "why", "until"], "rows": rows}
+
+
+def _resting(kinds: Collection[Kind], at: datetime) -> dict[str, list]:
+    """What rests for one model only, as a table: the credential or the project, whoever is back first at the top."""
+    seen = Credential.objects.enabled().filter(kind__in=kinds)
+    ours = Q(credential__in=seen) | Q(project__in=seen.exclude(project="").values("project"))
+    standing = KeyHealth.objects.standing().filter(ours).exclude(model="").exclude(until__lte=at)
+    rows = [
+        [_whose(rest), rest.model, rest.get_reason_display(), first_return([rest], at=at)]
+        for rest in standing.order_by(F("until").asc(nulls_last=True), "pk").select_related("credential")[:_MOST_ROWS]
+    ]
+    unnamed = standing.count() - len(rows)
+    return {
+        "headers": ["credential", "model", "why", "until"],
+        "rows": [*rows, [f"and {unnamed:,} more", "", "", ""]] if unnamed else rows,
+    }
+
+
+def _whose(rest: KeyHealth) -> str:
+    return f"all of the project {rest.project}" if rest.project else link_to(rest.credential)

@@ -64,6 +64,15 @@ def rests_of(credentials: Iterable[Credential], *, at: datetime) -> dict[int, li
     return {one.pk: own.get(one.pk, []) + shared.get(one.project, []) for one in credentials}
 
 
+def first_return(rests: Iterable[KeyHealth], *, at: datetime) -> str:
+    """When the first of them ends; empty where none does by itself."""
+    ending = [(rest.until, rest) for rest in rests if rest.until is not None]
+    if not ending:
+        return ""
+    until, rest = min(ending, key=lambda pair: pair[0])
+    return describe_return(until, day_quota=rest.reason == Reason.DAY_QUOTA, at=at)
+
+
 def describe_return(until: datetime | None, *, day_quota: bool, at: datetime) -> str:
     """`back 00:00 Pacific, in 6 h`: day quotas end at Google's midnight, everything else is told in the admin's time."""
     if until is None:

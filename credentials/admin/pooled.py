@@ -19,7 +19,7 @@ from credentials.admin.serving import who_would_serve_view
 from credentials.admin.shown import COLOURS, PAGES, PoolPages, ago, some
 from credentials.forms import CredentialForm
 from credentials.models import Credential, CredentialQuerySet, Kind, ProjectSource, ServedModel
-from credentials.status import rests_of, status_of
+from credentials.status import first_return, rests_of, status_of
 from credentials.strip import strip_of, words_of
 
 _MOST_NAMED = 200
@@ -121,10 +121,13 @@ class CredentialAdmin(PoolPages, BulkActions):
 
     @display(description="why, until when")
     def why(self, credential: Credential) -> str:
-        status = status_of(credential, at=now())
-        resting = sorted({rest.model for rest in credential.rests if rest.model})  # type: ignore[attr-defined]  # by CredentialList
-        models = f"rests for {some(resting)}" if resting and credential.enabled and not status.reason else ""
-        return format_html('<span class="why">{}{}</span>', " · ".join(filter(None, (status.reason, status.returns))), models)
+        at = now()
+        status = status_of(credential, at=at)
+        said = [status.reason, status.returns]
+        resting = [rest for rest in credential.rests if rest.model]  # type: ignore[attr-defined]  # by CredentialList
+        if resting and credential.enabled and not status.reason:
+            said += [f"rests for {some(sorted({rest.model for rest in resting}))}", first_return(resting, at=at)]
+        return format_html('<span class="why">{}</span>', " · ".join(filter(None, said)))
 
     @display(description="lately", ordering="failures")
     def lately(self, credential: Credential) -> str:

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
+from credentials.admin.shown import link_to
 from credentials.health import LETTERS, Outcome, Reason, State
 from credentials.models import Alert, ApiKey, Credential
 from credentials.strip import WORDS, Sort, sort_of, strip_of
@@ -41,7 +43,31 @@ class TestRows:
             rest(key, model)
         rest(project="p-1", model="a")
         rest(project="p-2", model="e")
-        assert "rests for a, b, c and 1 more" in rows(admin.get(KEYS))
+        assert "rests for a, b, c and 1 more · back" in rows(admin.get(KEYS))
+
+    def test_the_overview_tells_what_rests_for_one_model_and_who_is_back_first(self, admin, key):
+        rest(key, "late", until=now() + timedelta(hours=3))
+        rest(project="p-1", model="soon", reason=Reason.MINUTE_QUOTA, until=now() + timedelta(minutes=5))
+        rest(project="nobody's", model="unused")
+        rest(key, "over", until=now())
+        shown = admin.get("/admin/").context["resting"]["rows"]
+        assert [row[:3] for row in shown] == [
+            ["all of the project p-1", "soon", "minute quota used up"],
+            [link_to(key), "late", "day quota used up"],
+        ]
+        assert [row[3].partition(", ")[2] for row in shown] == ["in 5 min", "in 3 h"]
+
+    def test_the_overview_counts_the_rests_that_it_has_no_room_for(self, admin, key):
+        for number in range(12):
+            rest(key, f"model-{number}")
+        assert admin.get("/admin/").context["resting"]["rows"][-1][0] == "and 2 more"
+
+    def test_who_may_not_see_a_kind_is_not_told_what_it_rests_for(self, client, key):
+        rest(key)
+        clerk = User.objects.create_user("clerk", is_staff=True)
+        clerk.user_permissions.add(Permission.objects.get(codename="view_googleaccount"))
+        client.force_login(clerk)
+        assert client.get("/admin/").context["resting"]["rows"] == []
 
     def test_the_last_outcomes_are_blocks_with_words_of_their_own(self, admin, key):
         Credential.objects.update(recent="ssd", failures=1, last_error=Outcome.DAY_QUOTA)
