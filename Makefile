@@ -12,7 +12,7 @@ OWN_NODE = $(CURDIR)/$(GEMINI_CLI)/node/node_modules
 .PHONY: help run setup test check docs screenshots bench messages
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
 
 run: .venv/.runtime ## Start Castor here; needs nothing but Python 3.11
 	@.venv/bin/python -m proxy_site
