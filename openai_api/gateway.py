@@ -93,6 +93,7 @@ class Gateway:
                 GeminiCli(
                     path=settings.GEMINI_CLI_PATH,
                     most=settings.GEMINI_CLI_MAX_PROCESSES,
+                    patience=settings.READ_TIMEOUT,
                     access=self.access,
                     base_url=settings.GOOGLE_GEMINI_BASE_URL,
                     code_assist_url=settings.CODE_ASSIST_ENDPOINT,

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 from django.http import StreamingHttpResponse
+from msgspec import Struct
 
 from openai_api.errors import GatewayError
 from openai_api.exchange import Exchange
@@ -12,6 +13,18 @@ from openai_api.translation.events import Event
 
 SSE = "text/event-stream; charset=utf-8"
 UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+class Voice(Struct, frozen=True):
+    """Signs of life: what an answer of this type may be begun and interrupted with, since whoever reads it skips that."""
+
+    content_type: str
+    beat: bytes
+
+
+COMMENTS = Voice(SSE, b": heartbeat\n\n")
+WHITE_SPACE = Voice("application/json", b" ")
+"""Only before JSON: within it, it could fall into a string."""
 
 
 class AnswerCut(Exception):

@@ -1,8 +1,9 @@
-"""Responses on their way out, and signs of life on streams that have nothing to say yet: what is silent for a minute is cut
-off by proxies on the way.
+"""Responses on their way out, and signs of life on those that have nothing to say yet: what is silent for a minute is cut off
+by proxies on the way.
 
-They are comments of the event stream, which every client skips. Before the answer has begun they begin it: what goes wrong
-afterwards can no longer be said by an HTTP status, and is sent as an error event instead.
+In an event stream they are comments, before JSON they are white space (KEEPALIVE_JSON): every client skips both. Before the
+answer has begun they begin it: what goes wrong afterwards can no longer be said by an HTTP status. In a stream it is an error
+event instead; where JSON should follow it is an error body, after which the connection is broken.
 """
 
 import asyncio
@@ -11,27 +12,28 @@ from collections.abc import Callable
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
-from openai_api.streaming import ByteStream
-
-HEARTBEAT = b": heartbeat\n\n"
+from openai_api.streaming import COMMENTS, AnswerCut, ByteStream, Voice
 
 
 class Pulse:
-    """Sends the messages of one response, and heartbeats wherever nothing else was sent for `seconds` (0: never)."""
+    """Sends the messages of one response, and signs of life wherever nothing else was sent for `seconds` (0: never)."""
 
-    __slots__ = ("_last", "_loop", "_opening", "_saying", "_send", "_timer", "has_begun", "seconds")
+    __slots__ = ("_last", "_loop", "_opening", "_saying", "_send", "_timer", "has_begun", "seconds", "voice")
 
     def __init__(self, send, seconds: float) -> None:
         self.has_begun = False
-        """Whether the response's status and headers are out."""
+        """Whether the response's status and headers are out, or on their way."""
         self.seconds = seconds
+        self.voice: Voice | None = None
+        """What the signs of life are; None: there are none."""
         self._send = send
         self._timer: asyncio.TimerHandle | None = None
         self._saying: asyncio.Task[None] | None = None
 
-    def begin(self, opening: Callable[[], HttpResponseBase]) -> None:
+    def begin(self, voice: Voice, opening: Callable[[], HttpResponseBase]) -> None:
         """From now on. `opening` makes a response without a body, whose status and headers go out if silence lasts that long."""
         if self.seconds:
+            self.voice = voice
             self._loop = asyncio.get_running_loop()
             self._opening = opening
             self._last = self._loop.time()
@@ -49,9 +51,13 @@ class Pulse:
         if self._timer is not None:
             self._last = self._loop.time()
 
-    def end(self) -> None:
+    def fall_silent(self) -> None:
+        """No further sign of life; one that is on its way still goes out."""
         if self._timer is not None:
             self._timer.cancel()
+
+    def end(self) -> None:
+        self.fall_silent()
         if self._saying is not None:
             self._saying.cancel()
 
@@ -61,15 +67,15 @@ class Pulse:
     def _look(self) -> None:
         left = self._last + self.seconds - self._loop.time()
         if left <= 0 and self._saying is None:  # Otherwise the last one is still on its way: the client reads slowly.
-            self._saying = self._loop.create_task(self._beat())
+            opens, self.has_begun = not self.has_begun, True
+            self._saying = self._loop.create_task(self._beat(opens=opens))
             self._saying.add_done_callback(self._said)
         self._wait(left if left > 0 else self.seconds)
 
-    async def _beat(self) -> None:
-        if not self.has_begun:
-            self.has_begun = True
+    async def _beat(self, *, opens: bool) -> None:
+        if opens:
             await self._send(_start(self._opening()))
-        await self._send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
+        await self._send({"type": "http.response.body", "body": self.voice.beat, "more_body": True})
 
     def _said(self, beat: asyncio.Task[None]) -> None:
         self._saying = None
@@ -79,11 +85,11 @@ class Pulse:
 
 
 async def send_response(response: HttpResponse | ByteStream, pulse: Pulse) -> None:
+    """Raises AnswerCut where a response broke off whose form cannot say so: its connection must be broken too."""
     if isinstance(response, ByteStream):
         await _send_stream(response, pulse)
     elif pulse.has_begun:
-        # Where an answer has begun as a stream of events, only an error comes whole.
-        await pulse.send({"type": "http.response.body", "body": b"data: " + response.content + b"\n\n"})
+        await _send_late(response, pulse)
     else:
         await pulse.send(_start(response, (b"content-length", str(len(response.content)).encode())))
         await pulse.send({"type": "http.response.body", "body": response.content})
@@ -91,12 +97,26 @@ async def send_response(response: HttpResponse | ByteStream, pulse: Pulse) -> No
 
 async def _send_stream(response: ByteStream, pulse: Pulse) -> None:
     try:
+        if pulse.voice is not COMMENTS or not response["Content-Type"].startswith("text/event-stream"):
+            pulse.fall_silent()  # The bytes of something else, within which no sign of life has a place.
         await pulse.send(_start(response))
         async for chunk in response.body:
             await pulse.send({"type": "http.response.body", "body": chunk, "more_body": True})
         await pulse.send({"type": "http.response.body", "body": b""})
     finally:
         await response.aclose()
+
+
+async def _send_late(response: HttpResponse, pulse: Pulse) -> None:
+    """What comes whole where an answer has begun: as a stream of events, in which it is one, or with white space before it."""
+    if pulse.voice is COMMENTS:
+        await pulse.send({"type": "http.response.body", "body": b"data: " + response.content + b"\n\n"})
+        return
+    # An error that ended properly would be taken for an answer, since the status is 200.
+    is_error = response.status_code >= 400
+    await pulse.send({"type": "http.response.body", "body": response.content, "more_body": is_error})
+    if is_error:
+        raise AnswerCut
 
 
 def _start(response: HttpResponseBase, *extra: tuple[bytes, bytes]) -> dict:

@@ -1,18 +1,18 @@
 """An answer of Gemini's on its way in: bytes → events, and everything that can go wrong with it → UpstreamRefused."""
 
-import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 
 import msgspec
 from msgspec import Struct
 
 from credentials.health import Outcome
-from openai_api.translation.events import Event, Finished, TokenCount
+from openai_api.translation.events import Event, Finished, SafetyRating, TokenCount
 from openai_api.translation.gemini.response import ErrorEvent, MalformedAnswer, Reader
 from openai_api.translation.splicing import Body
 from openai_api.translation.sse import Decoder, EventTooLarge
 from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.upstream.http import HttpClient
+from openai_api.upstream.progress import Progress
 from openai_api.upstream.refusals import Refusal, read_refusal
 
 
@@ -46,7 +46,12 @@ async def whole_answer(
     answer = bytearray()
     try:
         async with client.send("POST", url, headers=headers, body=body, seconds=seconds) as response:
+            progress = Progress(client.read_timeout)
             async for chunk in response.chunks:
+                if chunk.isspace():
+                    progress.check()
+                else:
+                    progress.made()
                 answer += chunk
                 if len(answer) > most_bytes:
                     raise _broken("The upstream's answer is far too large.")
@@ -88,14 +93,16 @@ async def stream_answer(
     decoder = Decoder()
     try:
         async with client.send("POST", url, headers=headers, body=body, seconds=seconds) as response:
-            heard = time.monotonic()
+            progress = Progress(client.read_timeout)
             async for chunk in response.chunks:
-                if events := _events(reader, decoder.feed(chunk), unwrap):
-                    heard = time.monotonic()
+                events = _events(reader, decoder.feed(chunk), unwrap)
+                says_something = any(not isinstance(event, SafetyRating) for event in events)
+                if not says_something:
+                    progress.check()
+                if events:
                     yield events
-                elif time.monotonic() - heard > client.read_timeout:
-                    # Bytes keep coming, but say nothing: the timeout of the connection never sees that.
-                    raise _broken("The upstream sent nothing but signs of life for too long.", status=504)
+                if says_something:
+                    progress.made()
             if events := _events(reader, decoder.end(), unwrap):
                 yield events
     except UpstreamRefused as refused:
@@ -120,5 +127,5 @@ def _events(reader: Reader, payloads: list[bytes], unwrap: Callable[[bytes], byt
     return events
 
 
-def _broken(message: str, *, status: int = 502) -> UpstreamRefused:
-    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=status, message=message))
+def _broken(message: str) -> UpstreamRefused:
+    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=502, message=message))

@@ -21,6 +21,7 @@ from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.upstream.cli_events import Reader, broken, other_model
 from openai_api.upstream.cli_home import by_api_key, by_login, instead_of, order
 from openai_api.upstream.cli_process import CliProcess, Order, run
+from openai_api.upstream.progress import Progress, nothing_said
 
 __all__ = ["NOT_INSTALLED", "GeminiCli"]
 
@@ -36,10 +37,13 @@ _read_body = msgspec.json.Decoder(_Body).decode
 
 
 class GeminiCli:
-    """`most`: how many run at once; whoever comes later waits for a turn."""
+    """`most`: how many run at once; whoever comes later waits for a turn. `patience`: the seconds that one may say nothing."""
 
-    def __init__(self, *, path: str, most: int, access: AccessTokens, base_url: str, code_assist_url: str) -> None:
+    def __init__(
+        self, *, path: str, most: int, patience: float, access: AccessTokens, base_url: str, code_assist_url: str
+    ) -> None:
         self._path = path
+        self._patience = patience
         self._access = access
         self._base_url = base_url
         self._code_assist_url = code_assist_url
@@ -65,9 +69,10 @@ class GeminiCli:
         until = time.monotonic() + seconds
         try:
             wanted, reader = self._begin(prepared, entry, secret)
-            async with self._turn(until), run(wanted) as cli, aclosing(_answer(cli, reader, until)) as answer:
-                async for events in answer:
-                    yield events
+            async with self._turn(until), run(wanted) as cli:
+                async with aclosing(_answer(cli, reader, until, Progress(self._patience))) as answer:
+                    async for events in answer:
+                        yield events
         except UpstreamRefused as refused:
             raise UpstreamRefused(refused.refusal.concealing(secret)) from refused
         except TimeoutError as error:
@@ -98,18 +103,26 @@ class GeminiCli:
             self._turns.release()
 
 
-async def _answer(cli: CliProcess, reader: Reader, until: float) -> AsyncGenerator[list[Event], None]:
-    while True:
-        async with _by(until):
-            chunk = await cli.read()
-        if not chunk:
-            break
+async def _answer(cli: CliProcess, reader: Reader, until: float, progress: Progress) -> AsyncGenerator[list[Event], None]:
+    while chunk := await _read(cli, until, progress):
         if events := reader.read(chunk):
             yield events
+            progress.made()
         if reader.finished:
             return  # What it tidies up after itself need not be waited for.
     async with _by(until):
         raise reader.failed(*await cli.end())
+
+
+async def _read(cli: CliProcess, until: float, progress: Progress) -> bytes:
+    """Until then, and until there has been no progress for too long: lines that say nothing are none."""
+    try:
+        async with _by(min(until, progress.runs_out_at)):
+            return await cli.read()
+    except TimeoutError:
+        if progress.runs_out_at < until:
+            raise nothing_said() from None
+        raise
 
 
 def _by(until: float) -> asyncio.Timeout:

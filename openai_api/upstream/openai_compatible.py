@@ -3,7 +3,6 @@
 What is read on the side decides what Castor needs to know: whether it is an answer at all, when it begins, and what it has used.
 """
 
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
@@ -14,6 +13,7 @@ from openai_api.translation.passing.answer import Seen, Stream, estimate
 from openai_api.translation.sse import EventTooLarge
 from openai_api.upstream.base import HandedOn, Prepared, UpstreamRefused
 from openai_api.upstream.http import HttpClient
+from openai_api.upstream.progress import Progress
 from openai_api.upstream.refusals import Refusal
 from openai_api.upstream.server_refusals import read_server_refusal
 
@@ -53,11 +53,12 @@ class OpenAiCompatible:
             raise _broken("The server's answer could not be read.") from error
 
     def _read(self, kind: str, chunks: AsyncIterator[bytes], request: HandedOn) -> AsyncGenerator[list[Event], None]:
+        progress = Progress(self._client.read_timeout)
         if kind == "text/event-stream":
-            return _stream(chunks, request, self._client.read_timeout)
+            return _stream(chunks, request, progress)
         if kind == "text/html":
             raise _broken("The server answered with a page; its base URL may be wrong.")
-        return _whole(chunks, request) if _is_json(kind) else _bytes(chunks)
+        return _whole(chunks, request, progress) if _is_json(kind) else _bytes(chunks)
 
 
 def _is_json(kind: str) -> bool:
@@ -71,18 +72,18 @@ def _headers(request: HandedOn, entry: Entry) -> dict[str, str]:
     return headers
 
 
-async def _stream(chunks: AsyncIterator[bytes], request: HandedOn, patience: float) -> AsyncGenerator[list[Event], None]:
-    """`patience`: the seconds in which something must be said that is more than a sign of life."""
-    stream, heard, told = Stream(), time.monotonic(), 0
+async def _stream(chunks: AsyncIterator[bytes], request: HandedOn, progress: Progress) -> AsyncGenerator[list[Event], None]:
+    stream, told = Stream(), 0
     async for chunk in chunks:
         data = stream.feed(chunk)
         _check(stream.seen)
-        if stream.told > told:
-            heard, told = time.monotonic(), stream.told
-        elif time.monotonic() - heard > patience:
-            raise _broken("The server sent nothing but signs of life for too long.", status=504)
+        is_silent, told = stream.seen.told == told, stream.seen.told
+        if is_silent:
+            progress.check()
         if data:
             yield [Passed(data, speaks=stream.seen.speaks)]
+        if not is_silent:
+            progress.made()
     rest, seen = stream.end(), stream.seen
     _check(seen)
     if seen.awaited and not seen.finished:
@@ -90,9 +91,13 @@ async def _stream(chunks: AsyncIterator[bytes], request: HandedOn, patience: flo
     yield [*([Passed(rest, speaks=seen.speaks)] if rest else ()), *_used(seen, request)]
 
 
-async def _whole(chunks: AsyncIterator[bytes], request: HandedOn) -> AsyncGenerator[list[Event], None]:
+async def _whole(chunks: AsyncIterator[bytes], request: HandedOn, progress: Progress) -> AsyncGenerator[list[Event], None]:
     answer, seen = bytearray(), Seen()
     async for chunk in chunks:
+        if chunk.isspace():
+            progress.check()
+        else:
+            progress.made()
         answer += chunk
         if len(answer) > _MOST_WHOLE:
             raise _broken("The server's answer is far too large.")
@@ -124,5 +129,5 @@ def _used(seen: Seen, request: HandedOn) -> list[Event]:
     return [UsageReport(estimate(request.body if isinstance(request.body, bytes) else b"", seen.letters), estimated=True)]
 
 
-def _broken(message: str, *, status: int = 502) -> UpstreamRefused:
-    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=status, message=message))
+def _broken(message: str) -> UpstreamRefused:
+    return UpstreamRefused(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=502, message=message))

@@ -14,6 +14,9 @@ class SpeechView(GatewayView):
 
     passes_as = "speech"
 
+    def is_answered_in_json(self) -> bool:
+        return False  # But in sound, by servers too.
+
     async def post(self, request: Request) -> HttpResponseBase:
         asked = speech.read_request(request.body)
         encoding = Encoding(asked, gateway.ffmpeg)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, cast
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -19,7 +20,7 @@ from openai_api.gateway import gateway
 from openai_api.ids import new_id
 from openai_api.orders.passage import Passage, passage_of, passage_of_form
 from openai_api.passing import passed_response
-from openai_api.streaming import SSE, UNBUFFERED
+from openai_api.streaming import COMMENTS, UNBUFFERED, WHITE_SPACE, Voice
 from openai_api.uploads import Form
 
 _REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,100}", re.ASCII)
@@ -52,7 +53,8 @@ class GatewayView(APIView):
         self._exchange: Exchange | None = None
         self._to_be_translated: Exchange | None = None
         """Its servers have been asked in vain, or Google's turn comes first."""
-        self._is_kept_alive = False
+        self._voice: Voice | None = None
+        """Of the signs of life, once there may be some."""
         try:
             if request.method == "OPTIONS":
                 response: HttpResponseBase = HttpResponse(status=204)
@@ -89,20 +91,29 @@ class GatewayView(APIView):
             exchange, self._to_be_translated = self._to_be_translated, None
             exchange.continues(dialect, stream=stream)
             return exchange
+        if settings.KEEPALIVE_JSON and not stream and self.is_answered_in_json():
+            self._keep_alive(WHITE_SPACE)
         strict = self.request.META.get("HTTP_X_CASTOR_STRICT", "").lower() in ("1", "true", "yes")
         self._exchange = Exchange(gateway, self.token, dialect=dialect, stream=stream, request_id=self.request_id, strict=strict)
         return self._exchange
 
     def keep_alive(self) -> None:
         """Have comments sent wherever the event stream that will be the answer is silent for HEARTBEAT_SECONDS, from now on."""
-        if self._is_kept_alive:
-            return
-        self._is_kept_alive = True
-        self.request.pulse.begin(self._opening)  # type: ignore[attr-defined]  # DRF hands on what it does not have.
+        self._keep_alive(COMMENTS)
+
+    def is_answered_in_json(self) -> bool:
+        """Whether an answer that is no stream will be JSON, if all goes well."""
+        return True
+
+    def _keep_alive(self, voice: Voice) -> None:
+        if self._voice is None:
+            self._voice = voice
+            self.request.pulse.begin(voice, self._opening)  # type: ignore[attr-defined]  # DRF hands on what it does not have.
 
     def _opening(self) -> HttpResponse:
         """What the answer begins with, if nothing has been heard of it by then."""
-        return cast(HttpResponse, self._finalized(HttpResponse(content_type=SSE, headers=UNBUFFERED)))
+        voice = cast(Voice, self._voice)
+        return cast(HttpResponse, self._finalized(HttpResponse(content_type=voice.content_type, headers=UNBUFFERED)))
 
     async def _handle(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         method = (request.method or "").lower()

@@ -16,11 +16,17 @@ from openai_api.translation.transcription.translating import TRANSLATOR, batches
 from openai_api.views.base import GatewayView
 
 
-class TranscriptionsView(GatewayView):
+class _RecordingView(GatewayView):
+    takes_forms = True
+
+    def is_answered_in_json(self) -> bool:
+        return self.form.fields.get("response_format", ["json"])[-1].endswith("json")
+
+
+class TranscriptionsView(_RecordingView):
     """POST /v1/audio/transcriptions"""
 
     passes_as = "transcription"
-    takes_forms = True
 
     async def post(self, request: Request) -> HttpResponseBase:
         asked = transcription.read_request(self.form.fields, self.form.files)
@@ -35,11 +41,10 @@ class TranscriptionsView(GatewayView):
             return _written(asked, events)
 
 
-class TranslationsView(GatewayView):
+class TranslationsView(_RecordingView):
     """POST /v1/audio/translations"""
 
     passes_as = "translation"
-    takes_forms = True
 
     async def post(self, request: Request) -> HttpResponseBase:
         asked = transcription.read_request(self.form.fields, self.form.files, translates=True)

@@ -2,17 +2,13 @@
 
 import json
 import shutil
-import socket
-import socketserver
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import openai
 import pytest
 
+from tests.api.impatient_proxy import impatient_proxy
 from tests.api.server import chat_body
 
 HEARTBEAT = b": heartbeat\n\n"
@@ -111,32 +107,6 @@ async def test_a_client_that_leaves_while_it_hears_only_heartbeats_ends_the_call
     with castor.streaming() as response:
         assert response.read(len(HEARTBEAT)) == HEARTBEAT
     await google.until(lambda log: log.generation()[-1].client_closed)
-
-
-@contextmanager
-def impatient_proxy(port: int, patience: float) -> Iterator[str]:
-    """Hands bytes on in both ways, and hangs up on whoever gets nothing for `patience` seconds, as nginx and many others do."""
-
-    class Connection(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with socket.create_connection(("127.0.0.1", port)) as upstream:
-                threading.Thread(target=pass_on, args=(self.request, upstream), daemon=True).start()
-                upstream.settimeout(patience)
-                pass_on(upstream, self.request)
-                for side in (upstream, self.request):
-                    with suppress(OSError):
-                        side.shutdown(socket.SHUT_RDWR)
-
-    def pass_on(source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):  # A timeout is one too.
-            while data := source.recv(65536):
-                sink.sendall(data)
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
-        server.shutdown()
 
 
 def test_the_python_sdk_outlives_a_proxy_that_cuts_the_silent(castor_with, google):

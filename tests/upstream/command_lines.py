@@ -47,8 +47,11 @@ def need_real_cli() -> str:
     return str(REAL)
 
 
-def cli_of(path: str | Path, url: str = "http://127.0.0.1:9", *, most: int = 2, login: Login | None = None) -> GeminiCli:
-    return GeminiCli(path=str(path), most=most, access=login or Login(), base_url=url, code_assist_url=url)  # type: ignore[arg-type]
+def cli_of(
+    path: str | Path, url: str = "http://127.0.0.1:9", *, most: int = 2, patience: float = 60, login: Login | None = None
+) -> GeminiCli:
+    access: Any = login or Login()
+    return GeminiCli(path=str(path), most=most, patience=patience, access=access, base_url=url, code_assist_url=url)
 
 
 def program(folder: Path, code: str) -> Path:

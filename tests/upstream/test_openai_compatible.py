@@ -1,8 +1,5 @@
 """What is asked of a server, and what of its answers is none, by the client of the hot path."""
 
-import itertools
-from types import SimpleNamespace
-
 import pytest
 
 from credentials.health import Outcome
@@ -71,15 +68,6 @@ async def test_what_is_no_answer_is_the_servers_failure_and_nobodys_fault(client
     found = await refusal(client, elsewhere)
     assert found.outcome is Outcome.UPSTREAM_FAILED
     assert words in found.message
-
-
-async def test_signs_of_life_alone_do_not_keep_a_stream_alive(client, elsewhere, monkeypatch):
-    moments = itertools.count(0, 25)  # More than the client's patience between any two looks.
-    monkeypatch.setattr(openai_compatible, "time", SimpleNamespace(monotonic=lambda: next(moments)))
-    elsewhere.script(streaming(b": ping\n\n", b": ping\n\n"))
-    found = await refusal(client, elsewhere)
-    assert (found.outcome, found.status) == (Outcome.UPSTREAM_FAILED, 504)
-    assert "signs of life" in found.message
 
 
 async def test_the_key_is_concealed_in_whatever_the_server_says(client, elsewhere):

@@ -90,6 +90,8 @@ class Seen(Struct):
     """What has been read so far."""
 
     speaks: bool = False
+    told: int = 0
+    """How many events said something, in that they differ from a mere sign of life."""
     finished: bool = False
     awaited: bool = False
     """It is of a kind that tells of its end, so an end without that is none."""
@@ -101,13 +103,16 @@ class Seen(Struct):
 
     def take(self, payload: bytes) -> None:
         """One event of a stream, or a whole answer."""
+        if payload in _EMPTY:
+            return
         if payload == b"[DONE]":
             self.finished = True
+            self.told += 1
             return
         try:
             read = _read_payload(payload)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            self.speaks = True  # What is not known is an answer: nothing may be held back for ever.
+            self._speak()  # What is not known is an answer: nothing may be held back for ever.
             return
         if read.is_error:
             self._take_error(payload)
@@ -118,10 +123,15 @@ class Seen(Struct):
         elif isinstance(read.type, str):
             self._take_typed(read.type)
         else:
-            self.speaks = True
+            self._speak()
+
+    def _speak(self) -> None:
+        self.speaks = True
+        self.told += 1
 
     def _take_error(self, payload: bytes) -> None:
         self.finished = True  # Whoever reads it is told by it.
+        self.told += 1
         if not self.speaks:
             self.error = payload
 
@@ -130,22 +140,27 @@ class Seen(Struct):
         for choice in choices:
             self.letters += choice.said
             self.finished = self.finished or choice.finish_reason is not None
-            self.speaks = self.speaks or choice.said > 0 or choice.finish_reason is not None
+            if choice.said or choice.finish_reason is not None:
+                self._speak()
 
     def _take_typed(self, kind: str) -> None:
         """An event as Responses, speech, transcription and images send them."""
         self.awaited = self.awaited or kind.startswith("response.")
-        self.speaks = self.speaks or not kind.endswith(_PRELUDE)
         self.finished = self.finished or kind in _ENDS
+        if not kind.endswith(_PRELUDE):
+            self._speak()
 
     def _take_usage(self, read: _Payload) -> None:
         raw = bytes(read.usage) if bytes(read.usage) not in _EMPTY else bytes(read.response.usage) if read.response else b"null"
         if raw in _EMPTY:
             return
         try:
-            self.usage = _read_usage(raw).read()
+            used = _read_usage(raw).read()
         except (msgspec.DecodeError, UnicodeDecodeError):
             return  # In a form that nobody knows: it passes all the same.
+        if used != self.usage:  # More tokens were made, though perhaps none that is shown.
+            self.usage = used
+            self.told += 1
 
 
 class Stream:
@@ -153,8 +168,6 @@ class Stream:
 
     def __init__(self) -> None:
         self.seen = Seen()
-        self.told = 0
-        """Events so far: signs of life are none."""
         self._decoder = Decoder()
         self._held: list[bytes] = []
         """Of an event whose end has not come yet; joined once, so that a long one in small pieces costs linear time."""
@@ -178,7 +191,6 @@ class Stream:
         return rest
 
     def _take(self, payloads: list[bytes]) -> None:
-        self.told += len(payloads)
         for payload in payloads:
             self.seen.take(payload)
 

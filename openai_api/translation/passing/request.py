@@ -16,6 +16,8 @@ class Head(Struct, frozen=True):
 class _Fields(Struct):
     model: str
     stream: Raw = Raw(b"null")
+    stream_format: Raw = Raw(b"null")
+    """What speech calls it."""
 
 
 _read_fields = msgspec.json.Decoder(_Fields).decode
@@ -31,7 +33,7 @@ def read_head(body: bytes) -> Head | None:
         fields = _read_fields(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return Head(fields.model, bytes(fields.stream) == b"true")
+    return Head(fields.model, bytes(fields.stream) == b"true" or bytes(fields.stream_format) == b'"sse"')
 
 
 def with_model(body: bytes, model: str) -> bytes:
