@@ -28,6 +28,7 @@ from openai_api.fetcher import Fetcher
 from openai_api.ffmpeg import Ffmpeg
 from openai_api.files import FileStore
 from openai_api.journal import Journal
+from openai_api.late_errors import LateErrors
 from openai_api.media_store import MediaStore
 from openai_api.pictures.studio import Studio
 from openai_api.relay import Limits
@@ -108,6 +109,7 @@ class Gateway:
         )
         self.ffmpeg = Ffmpeg(path=settings.FFMPEG_PATH, most=settings.FFMPEG_MAX_PROCESSES)
         self.studio = Studio(MediaStore(settings.MEDIA_DIR, hours=settings.MEDIA_HOURS))
+        self.late_errors = LateErrors(settings.LATE_ERRORS_DIR)
         self.usage = UsageLog(Journal(settings.VAR_DIR / "journal"))
         self.signatures = SignatureStore(self._look_up_signatures)
         self.files = FileStore(self.in_database)

@@ -24,8 +24,8 @@ class Pulse:
         self.has_begun = False
         """Whether the response's status and headers are out, or on their way."""
         self.seconds = seconds
-        self.voice: Voice | None = None
-        """What the signs of life are; None: there are none."""
+        self.voice = COMMENTS
+        """What the signs of life are, if there are any."""
         self._send = send
         self._timer: asyncio.TimerHandle | None = None
         self._saying: asyncio.Task[None] | None = None

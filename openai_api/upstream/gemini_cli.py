@@ -69,10 +69,13 @@ class GeminiCli:
         until = time.monotonic() + seconds
         try:
             wanted, reader = self._begin(prepared, entry, secret)
-            async with self._turn(until), run(wanted) as cli:
-                async with aclosing(_answer(cli, reader, until, Progress(self._patience))) as answer:
-                    async for events in answer:
-                        yield events
+            async with (
+                self._turn(until),
+                run(wanted) as cli,
+                aclosing(_answer(cli, reader, until, Progress(self._patience))) as answer,
+            ):
+                async for events in answer:
+                    yield events
         except UpstreamRefused as refused:
             raise UpstreamRefused(refused.refusal.concealing(secret)) from refused
         except TimeoutError as error:

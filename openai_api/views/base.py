@@ -18,6 +18,7 @@ from openai_api.errors import InvalidRequest, MethodNotAllowed
 from openai_api.exchange import Exchange, PassedOn
 from openai_api.gateway import gateway
 from openai_api.ids import new_id
+from openai_api.late_errors import is_repeated, question
 from openai_api.orders.passage import Passage, passage_of, passage_of_form
 from openai_api.passing import passed_response
 from openai_api.streaming import COMMENTS, UNBUFFERED, WHITE_SPACE, Voice
@@ -62,7 +63,10 @@ class GatewayView(APIView):
                 response = await self._handle(request, *args, **kwargs)
         except Exception as error:  # noqa: BLE001  # DRF's contract: its handler knows every error, and logs those it does not.
             response = self.handle_exception(error)
-        return self._finalized(response)
+        response = self._finalized(response)
+        if response.status_code >= 400 and self._voice is WHITE_SPACE and not self.is_form and self.request.pulse.has_begun:
+            await gateway.late_errors.keep(self._question, cast(HttpResponse, response))
+        return response
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """DRF's request without its parsers and renderers, which it would make anew each time: bodies are read by msgspec."""
@@ -124,6 +128,8 @@ class GatewayView(APIView):
         self.perform_authentication(request)
         self.check_permissions(request)
         self.check_throttles(request)
+        if settings.KEEPALIVE_JSON and (late := await self._late_error()) is not None:
+            return late
         if self.passes_as and method == "post" and gateway.pool.roster.servers:
             return await self._by_route(request, handler)
         return await handler(request, *args, **kwargs)
@@ -144,6 +150,21 @@ class GatewayView(APIView):
                 except PassedOn:
                     pass
             return await passed_response(exchange)
+
+    async def _keep_if_late(self, error: HttpResponse) -> None:
+        # Forms are not known again: each time they are sent, something of them is different.
+        if self.request.pulse.has_begun and not self.is_form:  # type: ignore[attr-defined]
+            await gateway.late_errors.keep(self._question, error)
+
+    async def _late_error(self) -> HttpResponse | None:
+        """What this request was to be answered, when it was made before."""
+        if not is_repeated(self.request.META) or self.is_form:
+            return None
+        return await gateway.late_errors.take(self._question)
+
+    @property
+    def _question(self) -> str:
+        return question(self.token.id, self.request.path, self.request.body)
 
     def _passage(self, request: Request) -> Passage | None:
         path = request.path.removeprefix("/v1")

@@ -8,8 +8,10 @@ from pathlib import Path
 import openai
 import pytest
 
+from tests.api import recordings
 from tests.api.impatient_proxy import impatient_proxy
 from tests.api.server import chat_body
+from tests.api.test_transcription import form
 
 HEARTBEAT = b": heartbeat\n\n"
 LIVELY = {"HEARTBEAT_SECONDS": "0.1"}
@@ -41,6 +43,34 @@ def test_a_stream_lives_between_two_tokens(castor_with, google):
     content = read_stream(castor_with(**LIVELY))
     assert HEARTBEAT in content[content.index(b"data: ") :]
     assert content.endswith(b"data: [DONE]\n\n")
+
+
+SPEECH = {"model": "gemini-3.8-flash-tts", "voice": "alloy", "input": "Hello.", "response_format": "pcm", "stream_format": "sse"}
+PICTURE = {"model": "gemini-3.1-flash-image", "prompt": "a fox", "stream": True}
+STREAMS = {
+    "completions": ("/v1/completions", {"model": "gemini-3.8-flash", "prompt": "hello", "stream": True}),
+    "speech": ("/v1/audio/speech", SPEECH),
+    "a picture": ("/v1/images/generations", PICTURE),
+    "a picture with drafts": ("/v1/images/generations", {**PICTURE, "partial_images": 1}),
+}
+
+
+@pytest.mark.parametrize(("path", "body"), STREAMS.values(), ids=STREAMS.keys())
+def test_every_stream_lives_before_its_first_event(castor_with, google, path, body):
+    google.script(delay=0.3)
+    status, headers, content = castor_with(**LIVELY).ask("POST", path, body)
+    assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    assert content.startswith(HEARTBEAT)
+    assert b"data: " in content
+    assert b'"error"' not in content
+
+
+def test_a_transcription_lives_too(castor_with, google):
+    google.script(delay=0.3)
+    body, content_type = form(recordings.wav(2), model="gemini-3.5-transcribe", stream="true")
+    _, _, content = castor_with(**LIVELY).ask("POST", "/v1/audio/transcriptions", body, Content_Type=content_type)
+    assert content.startswith(HEARTBEAT)
+    assert b"transcript.text.done" in content
 
 
 def test_a_stream_that_is_never_silent_has_no_heartbeats(castor_with):
@@ -111,8 +141,8 @@ async def test_a_client_that_leaves_while_it_hears_only_heartbeats_ends_the_call
 
 def test_the_python_sdk_outlives_a_proxy_that_cuts_the_silent(castor_with, google):
     castor = castor_with(**LIVELY)
-    google.script(first_byte_delay=4, text="late")
-    with impatient_proxy(castor.port, patience=2) as url:
+    google.script(first_byte_delay=1.5, text="late")
+    with impatient_proxy(castor.port, patience=0.6) as url:
         stream = sdk(url, castor.token).chat.completions.create(**chat_body(), stream=True)
         assert "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices) == "late"
 
@@ -128,8 +158,8 @@ def test_the_node_sdk_outlives_a_proxy_that_cuts_the_silent(castor_with, google)
     if not shutil.which("node") or not (NODE / "node_modules" / "openai").is_dir():
         pytest.skip("missing program: node, or npm, which installs the Node SDK into tests/clients/node")
     castor = castor_with(**LIVELY)
-    google.script(first_byte_delay=4, text="late")
-    with impatient_proxy(castor.port, patience=2) as url:
+    google.script(first_byte_delay=1.5, text="late")
+    with impatient_proxy(castor.port, patience=0.6) as url:
         command = ["node", "cases.mjs", "stream", url, castor.token]
         result = subprocess.run(command, cwd=NODE, capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(result.stdout)["text"] == "late"

@@ -2,8 +2,9 @@
 
 import json
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,14 +35,19 @@ class Taken:
 
 @dataclass
 class Reply:
-    """`pieces` leave one by one, each in a chunk of its own; `cuts` breaks off after the last; `waits` holds back the second."""
+    """`pieces` leave one by one, each in a chunk of its own; `cuts` breaks off after the last; `waits` holds back the second.
+
+    `delay`: seconds before the head; `pause`: seconds between two pieces.
+    """
 
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    pieces: tuple[bytes, ...] = ()
+    pieces: Iterable[bytes] = ()
     cuts: bool = False
     waits: threading.Event | None = None
+    delay: float = 0.0
+    pause: float = 0.0
 
 
 def failing(status: int, message: str = "it failed", *, headers: dict[str, str] | None = None, **error: Any) -> Reply:
@@ -141,6 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _send(self, reply: Reply) -> None:
+        time.sleep(reply.delay)
         self.send_response(reply.status)
         for name, value in ({"Content-Type": "application/json"} | reply.headers).items():
             self.send_header(name, value)
@@ -158,6 +165,8 @@ class _Handler(BaseHTTPRequestHandler):
         for number, piece in enumerate(reply.pieces):
             if number == 1 and reply.waits is not None:
                 reply.waits.wait(30)
+            if number:
+                time.sleep(reply.pause)
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             self.wfile.flush()
         if reply.cuts:

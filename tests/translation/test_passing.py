@@ -25,6 +25,8 @@ JSON = st.recursive(
         (b' {"x": {"model": 1}, "model" : "m\\u00e9" , "stream": true}', Head("m\N{LATIN SMALL LETTER E WITH ACUTE}", True)),
         (b'{"model":"m","stream":false,"messages":"not a list"}', Head("m")),
         (b'{"model":"m","stream":"yes"}', Head("m")),
+        (b'{"model":"m","stream_format":"sse"}', Head("m", True)),
+        (b'{"model":"m","stream_format":"audio"}', Head("m")),
         (b'{"messages":[]}', None),
         (b'{"model":7}', None),
         (b'{"model":"m"', None),

@@ -91,9 +91,13 @@ def embedding(client, url):
 async def refused(answer) -> tuple[list, UpstreamRefused]:
     """The events until then."""
     heard: list = []
-    with pytest.raises(UpstreamRefused) as caught:
+
+    async def hear() -> None:
         async for events in answer:
-            heard += events
+            heard.extend(events)
+
+    with pytest.raises(UpstreamRefused) as caught:
+        await hear()
     return heard, caught.value
 
 
@@ -122,8 +126,9 @@ EACH = pytest.mark.parametrize(("ask", "word", "again"), SIGNS_OF_LIFE.values(),
 
 
 @EACH
+@pytest.mark.usefixtures("_clock")
 @pytest.mark.parametrize("begun", [False, True], ids=["before the first token", "after it"])
-async def test_signs_of_life_alone_do_not_keep_a_stream_alive(_clock, ask, word, again, begun):
+async def test_signs_of_life_alone_do_not_keep_a_stream_alive(ask, word, again, begun):
     async with opened(read_timeout=PATIENCE) as client, endless(again, first=word if begun else b"") as url:
         heard, error = await refused(ask(client, url))
     assert (error.refusal.outcome, error.refusal.status) == (Outcome.UPSTREAM_FAILED, 504)
@@ -132,7 +137,8 @@ async def test_signs_of_life_alone_do_not_keep_a_stream_alive(_clock, ask, word,
 
 
 @EACH
-async def test_between_words_they_do_no_harm(_clock, ask, word, again):
+@pytest.mark.usefixtures("_clock")
+async def test_between_words_they_do_no_harm(ask, word, again):
     words = 0
     async with opened(read_timeout=PATIENCE) as client, endless(again, word) as url:
         answer = ask(client, url)
@@ -146,7 +152,8 @@ async def test_between_words_they_do_no_harm(_clock, ask, word, again):
 
 @pytest.mark.parametrize("first", [b"", b'{"object":"list",'], ids=["before its beginning", "in its midst"])
 @pytest.mark.parametrize("ask", [by_server, embedding])
-async def test_white_space_does_not_keep_a_whole_answer_alive(_clock, ask, first):
+@pytest.mark.usefixtures("_clock")
+async def test_white_space_does_not_keep_a_whole_answer_alive(ask, first):
     async with opened(read_timeout=PATIENCE) as client, endless(b" \n", first=first, kind="application/json") as url:
         _, error = await refused(ask(client, url))
     assert (error.refusal.outcome, error.refusal.status) == (Outcome.UPSTREAM_FAILED, 504)

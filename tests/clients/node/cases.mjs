@@ -368,6 +368,8 @@ const cases = {
     return failure(collected(stream));
   },
 
+  broken_whole: async () => failure(client.chat.completions.create({ model, messages: user("x") })),
+
   abandoned: async () => {
     const stream = await client.chat.completions.create({ model, messages: user("x"), stream: true });
     for await (const chunk of stream) {
