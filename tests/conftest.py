@@ -14,7 +14,7 @@ from tests import postgresql
 
 ALIASES = ("0002_default_aliases", "0007_embedding_aliases", "0008_media_aliases")
 
-pytest_plugins = ["tests.google.fixtures", "tests.servers.fixtures", "tests.api.server"]
+pytest_plugins = ["tests.google.fixtures", "tests.servers.fixtures", "tests.clients.node_sdk", "tests.api.server"]
 
 
 def pytest_collection_modifyitems(items):

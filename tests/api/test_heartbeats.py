@@ -1,9 +1,6 @@
 """Streams that are silent for long: comments keep them alive, and what goes wrong afterwards is still an error."""
 
 import json
-import shutil
-import subprocess
-from pathlib import Path
 
 import openai
 import pytest
@@ -15,7 +12,6 @@ from tests.api.test_transcription import form
 
 HEARTBEAT = b": heartbeat\n\n"
 LIVELY = {"HEARTBEAT_SECONDS": "0.1"}
-NODE = Path(__file__).parents[1] / "clients" / "node"
 
 
 def sdk(base_url: str, token: str) -> openai.OpenAI:
@@ -106,6 +102,13 @@ def test_an_error_after_a_heartbeat_is_an_event_that_the_sdk_raises(castor_with,
     assert raised.value.type == "invalid_request_error"
 
 
+def test_the_node_sdk_raises_it_too(castor_with, google, node):
+    google.script(delay=0.5, error="bad_request", times=2)
+    castor = castor_with(**LIVELY)
+    raised = node("late_error", castor.base_url, castor.token)
+    assert {how: error["kind"] for how, error in raised.items()} == {"stream": "APIError", "helper": "APIError"}
+
+
 def test_an_error_after_a_heartbeat_is_recorded_with_its_own_status(castor_with, google):
     google.script(delay=1, error="bad_request")
     castor = castor_with(**LIVELY)
@@ -154,12 +157,8 @@ def test_the_proxy_does_cut_the_silent(castor_with, google):
         sdk(url, castor.token).chat.completions.create(**chat_body(), stream=True)
 
 
-def test_the_node_sdk_outlives_a_proxy_that_cuts_the_silent(castor_with, google):
-    if not shutil.which("node") or not (NODE / "node_modules" / "openai").is_dir():
-        pytest.skip("missing program: node, or npm, which installs the Node SDK into tests/clients/node")
+def test_the_node_sdk_outlives_a_proxy_that_cuts_the_silent(castor_with, google, node):
     castor = castor_with(**LIVELY)
     google.script(first_byte_delay=1.5, text="late")
     with impatient_proxy(castor.port, patience=0.6) as url:
-        command = ["node", "cases.mjs", "stream", url, castor.token]
-        result = subprocess.run(command, cwd=NODE, capture_output=True, text=True, timeout=60, check=True)
-    assert json.loads(result.stdout)["text"] == "late"
+        assert node("stream", url, castor.token)["text"] == "late"

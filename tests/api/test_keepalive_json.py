@@ -3,9 +3,8 @@
 import http.client
 import itertools
 import json
-import shutil
-import subprocess
-from pathlib import Path
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import openai
 import pytest
@@ -18,7 +17,6 @@ from tests.api.test_transcription import form
 from tests.servers.server import Reply, completion, streaming
 
 LIVELY = {"HEARTBEAT_SECONDS": "0.1", "KEEPALIVE_JSON": "true", "READ_TIMEOUT": "2"}
-NODE = Path(__file__).parents[1] / "clients" / "node"
 CHAT = "/v1/chat/completions"
 SAY = [{"role": "user", "content": "hello"}]
 
@@ -35,18 +33,6 @@ def _lively(_makers, _elsewhere):
 @pytest.fixture
 def lively(_lively, _known_to_google, elsewhere):
     return _lively
-
-
-@pytest.fixture
-def node():
-    if not shutil.which("node") or not (NODE / "node_modules" / "openai").is_dir():
-        pytest.skip("missing program: node, or npm, which installs the Node SDK into tests/clients/node")
-
-    def node(case: str, url: str, token: str):
-        command = ["node", "cases.mjs", case, url, token]
-        return json.loads(subprocess.run(command, cwd=NODE, capture_output=True, text=True, timeout=60, check=True).stdout)
-
-    return node
 
 
 def sdk(url: str, castor, retries: int = 0) -> openai.OpenAI:
@@ -227,6 +213,30 @@ def test_the_error_is_told_once_and_to_nobody_else(lively, google):
 def test_the_node_sdk_raises_a_broken_connection(lively, google, node):
     google.script(delay=0.3, error="bad_request")
     assert node("broken_whole", lively.base_url, lively.token)["kind"] == "TypeError"
+
+
+class _Careless(BaseHTTPRequestHandler):
+    """Ends its errors properly, with status 200."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b'  {"error":{"message":"it failed","type":"server_error"}}')
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+def test_an_error_that_ended_properly_would_be_taken_for_an_answer(node):
+    """Why the connection is broken: once this fails, it need not be any more."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Careless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        assert openai.OpenAI(base_url=url, api_key="x").chat.completions.create(**chat_body()).choices is None
+        assert node("broken_whole", url, "x") is None
+        server.shutdown()
 
 
 # --- Proxies that cut off the silent ---------------------------------------------------------------------------------------

@@ -3,11 +3,8 @@
 import base64
 import io
 import json
-import shutil
-import subprocess
 from array import array
 from base64 import b64decode
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -18,23 +15,10 @@ from tests.google import media, speech
 from tests.sound import measured as heard
 from tests.sound import need_ffmpeg
 
-DIRECTORY = Path(__file__).parent / "node"
-
 
 @pytest.fixture
-def run(castor):
-    if not shutil.which("node"):
-        pytest.skip("missing program: node")
-    if not (DIRECTORY / "node_modules" / "openai").is_dir():
-        pytest.skip("missing program: npm (it installs the Node SDK into tests/clients/node)")
-
-    def run(case: str, *more: str):
-        command = ["node", "cases.mjs", case, castor.base_url, castor.token, *more]
-        result = subprocess.run(command, cwd=DIRECTORY, capture_output=True, text=True, timeout=60, check=False)
-        assert result.returncode == 0, result.stderr
-        return json.loads(result.stdout)
-
-    return run
+def run(castor, node):
+    return lambda case, *more: node(case, castor.base_url, castor.token, *more)
 
 
 def test_a_whole_answer(run, google):

@@ -368,6 +368,11 @@ const cases = {
     return failure(collected(stream));
   },
 
+  late_error: async () => ({
+    stream: await failure(client.chat.completions.create({ model, messages: user("x"), stream: true }).then(collected)),
+    helper: await failure(client.chat.completions.stream({ model, messages: user("x") }).finalChatCompletion()),
+  }),
+
   broken_whole: async () => failure(client.chat.completions.create({ model, messages: user("x") })),
 
   abandoned: async () => {
