@@ -12,7 +12,7 @@ from collections.abc import Callable
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
-from openai_api.streaming import COMMENTS, AnswerCut, ByteStream, Voice
+from openai_api.streaming import COMMENTS, ByteStream, Voice
 
 
 class Pulse:
@@ -85,7 +85,6 @@ class Pulse:
 
 
 async def send_response(response: HttpResponse | ByteStream, pulse: Pulse) -> None:
-    """Raises AnswerCut where a response broke off whose form cannot say so: its connection must be broken too."""
     if isinstance(response, ByteStream):
         await _send_stream(response, pulse)
     elif pulse.has_begun:
@@ -112,11 +111,10 @@ async def _send_late(response: HttpResponse, pulse: Pulse) -> None:
     if pulse.voice is COMMENTS:
         await pulse.send({"type": "http.response.body", "body": b"data: " + response.content + b"\n\n"})
         return
-    # An error that ended properly would be taken for an answer, since the status is 200.
+    # An error that ended properly would be taken for an answer, since the status is 200. Of one that is not told to have ended
+    # uvicorn breaks the connection.
     is_error = response.status_code >= 400
     await pulse.send({"type": "http.response.body", "body": response.content, "more_body": is_error})
-    if is_error:
-        raise AnswerCut
 
 
 def _start(response: HttpResponseBase, *extra: tuple[bytes, bytes]) -> dict:
