@@ -158,7 +158,7 @@ class GatewayView(APIView):
 
     async def _late_error(self) -> HttpResponse | None:
         """What this request was to be answered, when it was made before."""
-        if not is_repeated(self.request.META) or self.is_form:
+        if not is_repeated(self.request.META) or self.request.auth is None or self.is_form:
             return None
         return await gateway.late_errors.take(self._question)
 

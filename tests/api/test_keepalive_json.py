@@ -217,6 +217,10 @@ def test_the_error_is_told_once_and_to_nobody_else(lively, google):
     assert again() == 200
 
 
+def test_what_needs_no_token_can_be_asked_again(lively):
+    assert lively.ask("GET", "/ready", token="", X_Stainless_Retry_Count="1")[0] == 200
+
+
 def test_the_node_sdk_raises_a_broken_connection(lively, google, node):
     google.script(delay=0.3, error="bad_request")
     assert node("broken_whole", lively.base_url, lively.token)["kind"] == "TypeError"
