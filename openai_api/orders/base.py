@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from credentials.roster import Roster
 from openai_api.gateway import Gateway
+from openai_api.manner import Manner
 from openai_api.translation.conversation import Notice
 from openai_api.upstream.base import Ask, Prepared, Upstream
 
@@ -22,6 +23,8 @@ class Desk(Struct, frozen=True):
     """Of the token."""
     started: float
     """When the request came, in monotonic seconds."""
+    manner: Manner = Manner()
+    """How a conversation's answer is taken in."""
 
 
 class Ready(Struct, frozen=True):

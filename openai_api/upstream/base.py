@@ -49,6 +49,10 @@ class HandedOn(Struct, frozen=True):
     """Below the server's base URL, with a slash."""
     content_type: str
     body: bytes | Streamed
+    stop_tags: tuple[str, ...] = ()
+    """Where the answer is to be cut."""
+    collected: bool = False
+    """The caller wants a whole answer, which is to be collected from a stream."""
 
 
 class Prepared(Struct, frozen=True):

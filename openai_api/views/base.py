@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from credentials.roster import TokenEntry
+from credentials.stop_tags import InvalidTags, read_tags
 from openai_api.cors import allow_origin
 from openai_api.errors import InvalidRequest, MethodNotAllowed
 from openai_api.exchange import Exchange, PassedOn
@@ -22,6 +23,7 @@ from openai_api.passing import passed_response
 from openai_api.streaming import SSE, UNBUFFERED
 from openai_api.uploads import Form
 
+_STOP_TAGS = "X-Castor-Stop-Tags"
 _REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,100}", re.ASCII)
 
 
@@ -45,6 +47,9 @@ class GatewayView(APIView):
     """Whether it takes multipart/form-data: its files lie on the disk then."""
     passes_as: ClassVar[str] = ""
     """The dialect of what is handed on to a server that has the model, in records; empty: nothing is."""
+
+    cuttable: ClassVar[bool] = False
+    """Whether its answers are texts, which stop tags can cut."""
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         self.request_id = request_id(request)
@@ -90,8 +95,30 @@ class GatewayView(APIView):
             exchange.continues(dialect, stream=stream)
             return exchange
         strict = self.request.META.get("HTTP_X_CASTOR_STRICT", "").lower() in ("1", "true", "yes")
-        self._exchange = Exchange(gateway, self.token, dialect=dialect, stream=stream, request_id=self.request_id, strict=strict)
+        self._exchange = Exchange(
+            gateway,
+            self.token,
+            dialect=dialect,
+            stream=stream,
+            request_id=self.request_id,
+            strict=strict,
+            stop_tags=self._stop_tags(),
+        )
         return self._exchange
+
+    def _stop_tags(self) -> tuple[str, ...] | None:
+        """Those that the caller names. Raises InvalidRequest."""
+        named = self.request.META.get("HTTP_X_CASTOR_STOP_TAGS") if self.cuttable else None
+        if named is None:
+            return None
+        if not named.isascii():
+            raise InvalidRequest(
+                f"{_STOP_TAGS} must be ASCII: in a JSON list, \\u and four digits stand for other letters.", param=_STOP_TAGS
+            )
+        try:
+            return read_tags(named)
+        except InvalidTags as error:
+            raise InvalidRequest(f"{_STOP_TAGS} cannot be used: {error}.", param=_STOP_TAGS) from error
 
     def keep_alive(self) -> None:
         """Have comments sent wherever the event stream that will be the answer is silent for HEARTBEAT_SECONDS, from now on."""
