@@ -9,6 +9,7 @@ LONGEST_TAG = 200
 """Characters. What may be the beginning of a tag is held back, so that a long one delays a stream."""
 
 _tags = msgspec.json.Decoder(list[str]).decode
+_tag = msgspec.json.Decoder(str).decode
 
 
 class InvalidTags(ValueError):
@@ -40,3 +41,25 @@ def checked(tags: Iterable[str]) -> tuple[str, ...]:
     if any(len(tag) > LONGEST_TAG for tag in tags):
         raise InvalidTags(f"one is longer than {LONGEST_TAG} characters")
     return tags
+
+
+def read_lines(text: str) -> tuple[str, ...]:
+    """One a line; in quotes, as JSON writes texts, where it has line breaks or blanks at its ends. Raises InvalidTags."""
+    return checked(_read_line(line.strip()) for line in text.split("\n"))
+
+
+def write_lines(tags: Iterable[str]) -> str:
+    return "\n".join(tag if _is_plain(tag) else msgspec.json.encode(tag).decode() for tag in tags)
+
+
+def _read_line(line: str) -> str:
+    if not line.startswith('"'):
+        return line
+    try:
+        return _tag(line)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise InvalidTags("a line begins with a quote and is no text as JSON writes it") from error
+
+
+def _is_plain(tag: str) -> bool:
+    return tag == tag.strip() and not tag.startswith('"') and "\n" not in tag and "\r" not in tag

@@ -221,7 +221,8 @@ class Exchange:
         self.model = self._entry.model_served = step.model
         self._take_note(notices)
         manner = self._gateway.manner.on(step, self._stop_tags)
-        desk = Desk(self._gateway, roster, upstream, step.model, self._token.owner_id, self._started, manner)
+        owner = self._token.owner_id
+        desk = Desk(self._gateway, roster, upstream, step.model, owner, self._started, manner, whole=not self._stream)
         ready = await order.prepare(desk)
         self._take_note(notices + ready.notices)
         return ready

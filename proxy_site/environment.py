@@ -45,7 +45,7 @@ class Env(environ.Env):
 
     def stop_tags(self, name: str) -> tuple[str, ...]:
         try:
-            return read_tags(self.str(name, default=""))
+            return read_tags(self.ENVIRON.get(name, ""))  # A tag may begin with $, which django-environ takes for a variable.
         except InvalidTags as error:
             raise ImproperlyConfigured(f"{name} must be stop tags, as docs/streaming.md shows them: {error}. {_WHERE}") from error
 

@@ -24,7 +24,8 @@ class Desk(Struct, frozen=True):
     started: float
     """When the request came, in monotonic seconds."""
     manner: Manner = Manner()
-    """How a conversation's answer is taken in."""
+    whole: bool = False
+    """How a conversation's answer is taken in, and whether its caller wants it whole."""
 
 
 class Ready(Struct, frozen=True):

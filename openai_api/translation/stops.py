@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from openai_api.translation.events import CONTENT, Citation, Event, Finished, TextDelta, UsageReport
+from openai_api.translation.events import CONTENT, Citation, Event, Finished, TextDelta, ToolCallDelta, UsageReport
 
 _DECIDING = (*CONTENT, Finished)
 
@@ -67,7 +67,9 @@ class StopSearch:
 
 
 class StopFilter:
-    """Passes events on, and ends the answer with Finished("stop") exactly before the earliest stop.
+    """Passes events on, and ends the answer's text exactly before the earliest stop.
+
+    The end is Finished("stop"), or "tool_calls" where the model has made some before.
 
     Text that may be the beginning of a stop is held back until the next piece decides; so are citations of held text.
     A stop may span any number of text events, but not another kind of content between them.
@@ -76,6 +78,7 @@ class StopFilter:
     def __init__(self, stops: tuple[str, ...]) -> None:
         self._search = StopSearch(stops)
         self._citations: list[Citation] = []
+        self._called = False
 
     @property
     def hit(self) -> bool:
@@ -86,24 +89,34 @@ class StopFilter:
         if not self._search:
             return events
         passed: list[Event] = []
+        was_hit = self.hit
         for event in events:
             self._take(event, passed)
+        if self.hit and not was_hit:
+            passed.append(Finished("tool_calls" if self._called else "stop"))
         return passed
 
     def _take(self, event: Event, passed: list[Event]) -> None:
         if isinstance(event, UsageReport):
             passed.append(event)
+        elif isinstance(event, Citation):
+            self._cite(event, passed)
         elif self.hit:
             return
         elif isinstance(event, TextDelta):
             self._pass(self._search.feed(event.text), passed)
-        elif isinstance(event, Citation) and event.end > self._search.passed:
-            self._citations.append(event)
         else:
             if isinstance(event, _DECIDING):
                 self._release(passed)
             if not self.hit:
+                self._called = self._called or isinstance(event, ToolCallDelta)
                 passed.append(event)
+
+    def _cite(self, source: Citation, passed: list[Event]) -> None:
+        if source.end <= self._search.passed:
+            passed.append(source)  # Also where the cut came first: sources are named behind a text.
+        elif not self.hit:
+            self._citations.append(source)
 
     def _release(self, passed: list[Event]) -> None:
         self._pass(self._search.release(), passed)
@@ -112,12 +125,10 @@ class StopFilter:
             self._citations = []
 
     def _pass(self, text: str, passed: list[Event]) -> None:
-        """Pass text on, what cites it, and the end if that is where it has been found."""
+        """Pass text on, and what cites it."""
         if text:
             passed.append(TextDelta(text))
         if self._citations:
             ready = [source for source in self._citations if source.end <= self._search.passed]
             self._citations = [source for source in self._citations if source.end > self._search.passed]
             passed += ready
-        if self.hit:
-            passed.append(Finished("stop"))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +15,9 @@ from openai_api.translation.sse import Decoder, EventTooLarge
 from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.upstream.http import HttpClient
 from openai_api.upstream.refusals import Refusal, read_refusal
+
+_MOST_WHOLE = 128 * 1024 * 1024
+"""Bytes of an answer that is no stream: pictures in base64 are the largest."""
 
 
 class _Count(Struct, rename="camel"):
@@ -31,6 +35,44 @@ def read_count(body: bytearray) -> list[Event]:
         raise MalformedAnswer from error
 
 
+def gemini_answer(
+    client: HttpClient,
+    methods: str,
+    *,
+    headers: Mapping[str, str],
+    secret: str,
+    body: Body,
+    prepared: Prepared,
+    new_call_id: Callable[[], str],
+    seconds: float,
+    unwrap: Callable[[bytes], bytes] | None = None,
+) -> AsyncGenerator[list[Event], None]:
+    """What a conversation is answered with; `methods` is the URL up to a method's name. Otherwise as `stream_answer`."""
+    reader = _reader(prepared, new_call_id)
+    if prepared.at_once:
+        return whole_answer(
+            client,
+            f"{methods}generateContent",
+            headers=headers,
+            secret=secret,
+            body=body,
+            read=partial(_read_whole, reader, unwrap),
+            most_bytes=_MOST_WHOLE,
+            seconds=seconds,
+        )
+    # Else as a stream, also for a whole answer: one path, and no proxy cuts a long answer off as idle.
+    return stream_answer(
+        client,
+        f"{methods}streamGenerateContent?alt=sse",
+        headers=headers,
+        secret=secret,
+        body=body,
+        reader=reader,
+        seconds=seconds,
+        unwrap=unwrap,
+    )
+
+
 async def whole_answer(
     client: HttpClient,
     url: str,
@@ -46,13 +88,20 @@ async def whole_answer(
     answer = bytearray()
     try:
         async with client.send("POST", url, headers=headers, body=body, seconds=seconds) as response:
+            heard = time.monotonic()
             async for chunk in response.chunks:
                 answer += chunk
+                if not chunk.isspace():
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > client.read_timeout:
+                    raise _silent()
                 if len(answer) > most_bytes:
                     raise _broken("The upstream's answer is far too large.")
         events = read(answer)
     except UpstreamRefused as refused:
         raise UpstreamRefused(refused.refusal.concealing(secret)) from refused
+    except ErrorEvent as error:
+        raise UpstreamRefused(read_refusal(error.status, error.body).concealing(secret)) from error
     except MalformedAnswer as error:
         raise _broken("The upstream's answer could not be read.") from error
     yield events
@@ -65,26 +114,14 @@ async def stream_answer(
     headers: Mapping[str, str],
     secret: str,
     body: Body,
-    prepared: Prepared,
-    new_call_id: Callable[[], str],
+    reader: Reader,
     seconds: float,
     unwrap: Callable[[bytes], bytes] | None = None,
-    reader: Reader | None = None,
 ) -> AsyncGenerator[list[Event], None]:
     """Send `body` and read the answer; `unwrap` takes each event's payload out of an envelope. Raises UpstreamRefused.
 
-    `reader`: another one than that of conversations.
-
     `secret` is what `headers` prove who asks with: Google echoes it in some refusals, whose words go to the caller and the admin.
     """
-    if reader is None:
-        reader = Reader(
-            new_call_id=new_call_id,
-            single_call=prepared.single_call,
-            names=prepared.names,
-            rated=prepared.rated,
-            drafts=prepared.drafts,
-        )
     decoder = Decoder()
     try:
         async with client.send("POST", url, headers=headers, body=body, seconds=seconds) as response:
@@ -95,7 +132,7 @@ async def stream_answer(
                     yield events
                 elif time.monotonic() - heard > client.read_timeout:
                     # Bytes keep coming, but say nothing: the timeout of the connection never sees that.
-                    raise _broken("The upstream sent nothing but signs of life for too long.", status=504)
+                    raise _silent()
             if events := _events(reader, decoder.end(), unwrap):
                 yield events
     except UpstreamRefused as refused:
@@ -109,6 +146,23 @@ async def stream_answer(
         raise _broken("The upstream's answer broke off.")
 
 
+def _reader(prepared: Prepared, new_call_id: Callable[[], str]) -> Reader:
+    return Reader(
+        new_call_id=new_call_id,
+        single_call=prepared.single_call,
+        names=prepared.names,
+        rated=prepared.rated,
+        drafts=prepared.drafts,
+    )
+
+
+def _read_whole(reader: Reader, unwrap: Callable[[bytes], bytes] | None, body: bytearray) -> list[Event]:
+    events = _events(reader, [bytes(body)], unwrap)
+    if not reader.finished:
+        raise _broken("The upstream's answer broke off.")
+    return events
+
+
 def _events(reader: Reader, payloads: list[bytes], unwrap: Callable[[bytes], bytes] | None) -> list[Event]:
     events: list[Event] = []
     for payload in payloads:
@@ -118,6 +172,10 @@ def _events(reader: Reader, payloads: list[bytes], unwrap: Callable[[bytes], byt
             if not reader.finished:
                 raise
     return events
+
+
+def _silent() -> UpstreamRefused:
+    return _broken("The upstream sent nothing but signs of life for too long.", status=504)
 
 
 def _broken(message: str, *, status: int = 502) -> UpstreamRefused:
