@@ -73,7 +73,7 @@ class Collector:
         """Raises UnreadableChunk where there was none."""
         for payload in self._decoder.end():
             self._take(payload)
-        if not self._fields:
+        if not (self._fields or self._choices):
             raise UnreadableChunk("The stream held no chunk.")
         written = [_written(self._choices[index]) for index in sorted(self._choices)]
         return msgspec.json.encode({**self._fields, "choices": written})
