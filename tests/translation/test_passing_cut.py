@@ -196,6 +196,13 @@ def test_the_end_has_the_servers_own_envelope():
     }
 
 
+def test_a_legacy_choice_is_cut_in_its_text():
+    choice = {"index": 0, "text": "a END", "delta": None, "logprobs": None, "finish_reason": None}
+    first, end, _ = frames(CutStream(TAGS, 1).feed(event(choice)))
+    assert json.loads(payload_of(first))["choices"] == [choice | {"text": "a "}]
+    assert json.loads(payload_of(end))["choices"] == [{"index": 0, "text": "", "logprobs": None, "finish_reason": "stop"}]
+
+
 def test_after_a_tool_call_the_answer_ends_for_its_sake():
     call = {"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "c"}]}}
     assert ends_of(fed(CutStream(TAGS, 1), event(call) + event(said("END")))) == [(0, "tool_calls")]

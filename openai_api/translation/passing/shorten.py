@@ -49,25 +49,22 @@ def shortened(frame: bytes, payload: bytes, left: Sequence[str | Left]) -> bytes
     """The event with what is left of each of its choices, in turn; a text stands for its own. Empty, if nothing is left."""
     chunk = surrogates.read(_read_object, payload)
     choices = _read_objects(chunk["choices"])
-    kept = [choice for choice, text in zip(choices, left, strict=True) if text is Left.ALL or _keep(choice, text)]
+    kept = [_shortened(choice, text) for choice, text in zip(choices, left, strict=True) if text is not Left.NOTHING]
     if not kept and bytes(chunk.get("usage", _NULL)) in NONE:
         return b""
     chunk["choices"] = Raw(_encode(kept))
     return _with_payload(frame, _encode(chunk))
 
 
-def _keep(choice: dict[str, Raw], text: str | Left) -> bool:
-    """Shorten it; returns whether it still says anything. What a model does behind the text goes as well, and so does its end."""
+def _shortened(choice: dict[str, Raw], text: str | Left) -> dict[str, Raw]:
+    """What a model does behind its text goes as well, and so does its end."""
     if not isinstance(text, str):
-        return False
+        return choice
     choice |= {name: _NULL for name in ("finish_reason", "logprobs") if name in choice}
-    if "delta" not in choice:
-        choice["text"] = Raw(_encode(text))
-        return bool(text)
+    if bytes(choice.get("delta", _NULL)) in NONE:
+        return choice | {"text": Raw(_encode(text))}
     delta = {name: value for name, value in _read_object(choice["delta"]).items() if name not in _CALLS}
-    delta["content"] = Raw(_encode(text))
-    choice["delta"] = Raw(_encode(delta))
-    return any(bytes(value) not in NONE for value in delta.values())
+    return choice | {"delta": Raw(_encode({**delta, "content": text}))}
 
 
 def _with_payload(frame: bytes, payload: bytes) -> bytes:
