@@ -51,6 +51,7 @@ def test_an_answer_is_what_its_chunks_say_together():
         b'{"choices":[{"index":0,"delta":{"content":"\\ud83d\\ude00 \\\\ud83d"}}],"service_tier":"default","odd":1.50}',
         chat(delta(finish_reason="stop"), usage=None),
         chat(usage=usage),
+        chat(delta(), id="", usage=None),
     )
     assert answer == {
         "id": "c-1",

@@ -80,8 +80,6 @@ class _Share(Struct):
     answer: _Answer
     start: int
     text: str
-    late: bool
-    """It came after the cut."""
 
     @property
     def is_decided(self) -> bool:
@@ -90,7 +88,7 @@ class _Share(Struct):
     @property
     def left(self) -> str | Left:
         search = self.answer.search
-        if self.late or self.start > search.passed:
+        if self.start > search.passed:
             return Left.NOTHING
         is_cut = search.hit and self.start + len(self.text) > search.passed
         return self.text[: search.passed - self.start] if is_cut else Left.ALL
@@ -166,8 +164,8 @@ class CutStream:
         answer, text = self._answers[choice.index], choice.said
         answer.finished = answer.finished or choice.finish_reason is not None
         answer.legacy = answer.legacy or isinstance(choice.text, str)
-        share = _Share(answer, answer.came, text, late=answer.search.hit)
-        if not share.late:
+        share = _Share(answer, answer.came, text)
+        if not answer.search.hit:
             answer.came += len(text)
             self._search(answer, choice)
         return share
