@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, cast
 
+import structlog
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -14,7 +15,8 @@ from rest_framework.views import APIView
 from credentials.roster import TokenEntry
 from credentials.stop_tags import InvalidTags, read_tags
 from openai_api.cors import allow_origin
-from openai_api.errors import InvalidRequest, MethodNotAllowed
+from openai_api.errors import GatewayError, InvalidRequest, MethodNotAllowed
+from openai_api.exception_handler import known_error
 from openai_api.exchange import Exchange, PassedOn
 from openai_api.gateway import gateway
 from openai_api.ids import new_id
@@ -22,6 +24,8 @@ from openai_api.orders.passage import Passage, passage_of, passage_of_form
 from openai_api.passing import passed_response
 from openai_api.streaming import SSE, UNBUFFERED
 from openai_api.uploads import Form
+
+log = structlog.get_logger("castor.request")
 
 _STOP_TAGS = "X-Castor-Stop-Tags"
 _REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,100}", re.ASCII)
@@ -65,6 +69,8 @@ class GatewayView(APIView):
                 response = await self._handle(request, *args, **kwargs)
         except Exception as error:  # noqa: BLE001  # DRF's contract: its handler knows every error, and logs those it does not.
             response = self.handle_exception(error)
+            if self._exchange is None:
+                self._log_refusal(known_error(error))
         return self._finalized(response)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
@@ -164,6 +170,20 @@ class GatewayView(APIView):
     def _passage(self, request: Request) -> Passage | None:
         path = request.path.removeprefix("/v1")
         return passage_of_form(path, self.form) if self.is_form else passage_of(path, request.body)
+
+    def _log_refusal(self, error: GatewayError) -> None:
+        """What was refused before anybody was asked has no record, and many clients show their users nothing but the status."""
+        token: TokenEntry | None = getattr(self.request, "_auth", None)  # `auth` would authenticate once more.
+        log.info(
+            "refused",
+            id=self.request_id,
+            token=token.prefix if token else "",
+            path=self.request.path,
+            status=error.status,
+            error=type(error).__name__,
+            code=error.code,
+            param=error.param,
+        )
 
     @property
     def _methods(self) -> str:
