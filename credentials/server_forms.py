@@ -11,7 +11,9 @@ from credentials.crypto import fingerprint
 from credentials.forms import CredentialForm, SecretTextarea, priority_field
 from credentials.models import Credential, Kind, ModelRoute, Server
 from credentials.servers import InvalidAddress, base_url_of, flaw_of, split_keys
+from credentials.stop_tags import InvalidTags, read_lines, write_lines
 
+STREAM_INTERNALLY = (("", "As STREAM_INTERNALLY says"), ("True", "Always"), ("False", "Never"))
 _SEVERAL = "One a line, or between commas, semicolons or blanks."
 
 
@@ -112,9 +114,25 @@ class ModelRouteForm(forms.ModelForm):
         "One a line, or between commas. Empty: none.",
     )
 
+    tags = forms.CharField(
+        required=False,
+        label="Stop tags",
+        widget=UnfoldAdminTextareaWidget({"rows": 3, "spellcheck": "false"}),
+        help_text="Texts at which an answer is cut, one a line; in quotes, as JSON writes texts, where one has line breaks, "
+        "or blanks at its ends. Empty: those of STOP_TAGS.",
+    )
+    stream_internally = forms.TypedChoiceField(
+        required=False,
+        label="Collect whole answers from streams",
+        choices=STREAM_INTERNALLY,
+        coerce=lambda chosen: chosen == "True",
+        empty_value=None,
+        widget=UnfoldAdminSelectWidget(),
+    )
+
     class Meta:
         model = ModelRoute
-        fields = ("pattern", "priority", "server", "enabled", "note")
+        fields = ("pattern", "priority", "server", "enabled", "note", "stream_internally")
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -122,6 +140,7 @@ class ModelRouteForm(forms.ModelForm):
             self.fields["server"].empty_label = "Gemini"  # type: ignore[attr-defined]  # a ModelChoiceField
         if self.instance.pk:
             self.initial["models"] = "\n".join(self.instance.fallback)
+            self.initial["tags"] = write_lines(self.instance.stop_tags)
 
     def clean_pattern(self) -> str:
         pattern = self.cleaned_data["pattern"].strip()
@@ -135,7 +154,15 @@ class ModelRouteForm(forms.ModelForm):
             raise ValidationError("Each of them is the name of one model.")
         return names
 
+    def clean_tags(self) -> list[str]:
+        try:
+            return list(read_lines(self.cleaned_data["tags"]))
+        except InvalidTags as error:
+            raise ValidationError(f"These tags cannot be used: {error}.") from error
+
     def save(self, commit: bool = True) -> ModelRoute:
         if "models" in self.cleaned_data:
             self.instance.fallback = self.cleaned_data["models"]
+        if "tags" in self.cleaned_data:
+            self.instance.stop_tags = self.cleaned_data["tags"]
         return super().save(commit)

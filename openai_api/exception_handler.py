@@ -12,12 +12,17 @@ from openai_api.translation.chat import error_body
 
 log = structlog.get_logger("castor.errors")
 
+INTERNAL = "internal_error"
+
 SDK_RETRIES_UP_TO = 120.0
 """OpenAI's SDKs do not retry at all when Retry-After is longer than this, which is what a day quota needs."""
 
 
 def answer(error: Exception, _context: dict[str, Any]) -> HttpResponse:
-    known = error if isinstance(error, GatewayError) else _known(error)
+    known = known_error(error)
+    if known.code == INTERNAL:
+        # A fault of ours: its trace belongs in the log, and nothing of it to the caller.
+        log.error("unexpected error", exc_info=error)
     return error_response(known)
 
 
@@ -30,8 +35,11 @@ def error_response(error: GatewayError) -> HttpResponse:
     return response
 
 
-def _known(error: Exception) -> GatewayError:
+def known_error(error: Exception) -> GatewayError:
+    """What the caller is told of it."""
     match error:
+        case GatewayError():
+            return error
         case exceptions.AuthenticationFailed() | exceptions.NotAuthenticated():
             return NotAuthenticated(str(error.detail))
         case exceptions.MethodNotAllowed():
@@ -39,6 +47,4 @@ def _known(error: Exception) -> GatewayError:
         case exceptions.APIException(status_code=503):
             return NotReady(str(error.detail), retry_after=1)
         case _:
-            # A fault of ours: its trace belongs in the log, and nothing of it to the caller.
-            log.error("unexpected error", exc_info=error)
-            return GatewayError("Castor failed to handle this request. Its log says why.", code="internal_error")
+            return GatewayError("Castor failed to handle this request. Its log says why.", code=INTERNAL)

@@ -25,7 +25,7 @@ from openai_api.plan import LONGEST_MODEL, NOBODY_CAN, Plan
 from openai_api.relay import Relay, Trace
 from openai_api.translation.conversation import Notice
 from openai_api.translation.events import Event, MediaDelta, ToolCallDelta
-from openai_api.upstream.base import FILES
+from openai_api.upstream.base import FILES, Prepared
 from openai_api.usage import CLIENT_GONE, Entry
 
 LONGEST_HEADER = 2_000
@@ -40,7 +40,18 @@ class PassedOn(Exception):
 class Exchange:
     """`open()` it, then read `events()` or `collect()`, inside `async with`, which settles everything."""
 
-    def __init__(self, gateway: Gateway, token: TokenEntry, *, dialect: str, stream: bool, request_id: str, strict: bool) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        token: TokenEntry,
+        *,
+        dialect: str,
+        stream: bool,
+        request_id: str,
+        strict: bool,
+        stop_tags: tuple[str, ...] | None = None,
+    ) -> None:
+        """`stop_tags`: those that the caller has named, if any; an empty tuple says that there shall be none."""
         self.model = ""
         self.failures: list[GatewayError] = []
         """What came of those parts of the order that were not served, where the others are an answer without them."""
@@ -52,6 +63,7 @@ class Exchange:
         self._token = token
         self._stream = stream
         self._strict = strict
+        self._stop_tags = stop_tags
         self._started = time.monotonic()
         self._settled = False
         self._relays: list[Relay] = []
@@ -208,7 +220,9 @@ class Exchange:
         upstream = registry.keeper if not order.model else registry.upstream_for(step.model, roster)
         self.model = self._entry.model_served = step.model
         self._take_note(notices)
-        desk = Desk(self._gateway, roster, upstream, step.model, self._token.owner_id, self._started)
+        manner = self._gateway.manner.on(step, self._stop_tags)
+        owner = self._token.owner_id
+        desk = Desk(self._gateway, roster, upstream, step.model, owner, self._started, manner, whole=not self._stream)
         ready = await order.prepare(desk)
         self._take_note(notices + ready.notices)
         return ready
@@ -218,7 +232,15 @@ class Exchange:
         if self.passage is None:
             message = f"The model '{step.model}' is served by another server, which cannot be asked this through Castor."
             raise InvalidRequest(message, param="model", code="model_not_supported")
-        return Ready(self._gateway.registry.servers, (self.passage.prepared(step.model, step.kinds(roster)),))
+        return Ready(self._gateway.registry.servers, (self._passed(self.passage, step, roster),))
+
+    def _passed(self, passage: Passage, step: Step, roster: Roster) -> Prepared:
+        kinds = step.kinds(roster)
+        if not passage.of_texts:
+            return passage.prepared(step.model, kinds)
+        manner = self._gateway.manner.on(step, self._stop_tags)
+        collected = not passage.stream and bool(manner.stream_internally or manner.stop_tags)
+        return passage.prepared(step.model, kinds, stop_tags=manner.stop_tags, collected=collected)
 
     def _take_note(self, notices: tuple[Notice, ...]) -> None:
         self._notices = notices

@@ -29,6 +29,7 @@ from openai_api.ffmpeg import Ffmpeg
 from openai_api.files import FileStore
 from openai_api.journal import Journal
 from openai_api.late_errors import LateErrors
+from openai_api.manner import Manner
 from openai_api.media_store import MediaStore
 from openai_api.pictures.studio import Studio
 from openai_api.relay import Limits
@@ -79,6 +80,7 @@ class Gateway:
             retry_delay=settings.RETRY_DELAY / 1000,
             deadline=settings.TIMEOUT,
         )
+        self.manner = Manner(settings.STOP_TAGS, settings.STREAM_INTERNALLY)
         self.client = HttpClient(
             connections=settings.UPSTREAM_CONNECTIONS,
             connect_timeout=settings.CONNECT_TIMEOUT,

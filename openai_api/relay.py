@@ -356,6 +356,7 @@ class _Call:
         await self._answer.aclose()
 
     async def _checked(self, batch: list[Event]) -> list[Event]:
+        end: Finished | None = None
         for event in batch:
             if isinstance(event, CONTENT):
                 self.said = True
@@ -363,7 +364,7 @@ class _Call:
             elif isinstance(event, UsageReport):
                 self.usage, self.estimated = event.usage, event.estimated
             elif isinstance(event, Finished):
-                self._check_end(event)
+                end = event
             elif isinstance(event, Passed):
                 self.said = self.said or event.speaks
         if self._stops is not None:
@@ -371,6 +372,9 @@ class _Call:
             if self._stops.hit:
                 self.ended = True
                 await self.close()  # What would follow is not wanted and need not be paid for.
+                return batch
+        if end is not None:
+            self._check_end(end)
         return batch
 
     def _check_end(self, end: Finished) -> None:

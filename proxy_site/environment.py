@@ -11,7 +11,10 @@ import environ
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
+from credentials.stop_tags import InvalidTags, read_tags
+
 N = TypeVar("N", int, float)
+D = TypeVar("D")
 
 _WHERE = "Change it where it is set: in .env, in the environment, or in config.yaml."
 
@@ -30,7 +33,7 @@ class Env(environ.Env):
     def whole(self, name: str, default: int, *, least: int = 0) -> int:
         return self._checked(name, default, int, "a whole number", least)
 
-    def flag(self, name: str, default: bool) -> bool:
+    def flag(self, name: str, default: D) -> bool | D:
         text = self.str(name, default="").strip().lower()
         if text in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
             return text in ("1", "true", "yes", "on") if text else default
@@ -39,6 +42,12 @@ class Env(environ.Env):
     def words(self, name: str) -> list[str]:
         """A comma list; empty entries do not count."""
         return [word.strip() for word in self.str(name, default="").split(",") if word.strip()]
+
+    def stop_tags(self, name: str) -> tuple[str, ...]:
+        try:
+            return read_tags(self.ENVIRON.get(name, ""))  # A tag may begin with $, which django-environ takes for a variable.
+        except InvalidTags as error:
+            raise ImproperlyConfigured(f"{name} must be stop tags, as docs/streaming.md shows them: {error}. {_WHERE}") from error
 
     def secrets(self, name: str) -> list[str]:
         """A comma list of keys, in which JSON stays whole: a Google login has commas of its own."""

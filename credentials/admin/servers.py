@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import Truncator
 from django.utils.timezone import now
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
@@ -20,10 +21,11 @@ from credentials.admin.shown import LINK, PoolPages, ago, how_many, some
 from credentials.forms import CredentialForm
 from credentials.health import State
 from credentials.models import Credential, CredentialQuerySet, Kind, ModelRoute, Server, ServerKey
-from credentials.server_forms import ModelRouteForm, ServerForm, ServerKeyForm, ServerKeysForm
+from credentials.server_forms import STREAM_INTERNALLY, ModelRouteForm, ServerForm, ServerKeyForm, ServerKeysForm
 from credentials.servers import add_keys
 from credentials.signals import MOST_CHECKS
 from credentials.status import shown_as
+from credentials.stop_tags import write_lines
 
 _BULK = tuple(name for name in CredentialAdmin.actions if name != "set_project")
 
@@ -135,12 +137,15 @@ class ServerKeyAdmin(CredentialAdmin):
 @admin.register(ModelRoute)
 class ModelRouteAdmin(ModelAdmin):
     form = ModelRouteForm
-    list_display = ("pattern", "priority", "leads_to", "stand_in", "enabled", "note")
+    list_display = ("pattern", "priority", "leads_to", "stand_in", "cut_at", "collected", "enabled", "note")
     list_editable = ("enabled",)
     list_filter = ("enabled", "server")
     list_select_related = ("server",)
     search_fields = ("pattern", "note")
-    fieldsets = ((None, {"fields": ("pattern", "priority", "server", "models", "enabled", "note")}),)
+    fieldsets = (
+        (None, {"fields": ("pattern", "priority", "server", "models", "enabled", "note")}),
+        ("Its answers", {"fields": ("tags", "stream_internally")}),
+    )
 
     @display(description="asked", ordering="server")
     def leads_to(self, route: ModelRoute) -> str:
@@ -149,3 +154,11 @@ class ModelRouteAdmin(ModelAdmin):
     @display(description="may stand in")
     def stand_in(self, route: ModelRoute) -> str:
         return some(route.fallback) if route.fallback else ""
+
+    @display(description="cut at")
+    def cut_at(self, route: ModelRoute) -> str:
+        return some([Truncator(tag).chars(20) for tag in write_lines(route.stop_tags).split("\n")])
+
+    @display(description="collected")
+    def collected(self, route: ModelRoute) -> str:
+        return "" if route.stream_internally is None else dict(STREAM_INTERNALLY)[str(route.stream_internally)]

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from credentials.roster import Roster
 from openai_api.gateway import Gateway
+from openai_api.manner import Manner
 from openai_api.translation.conversation import Notice
 from openai_api.upstream.base import Ask, Prepared, Upstream
 
@@ -22,6 +23,9 @@ class Desk(Struct, frozen=True):
     """Of the token."""
     started: float
     """When the request came, in monotonic seconds."""
+    manner: Manner = Manner()
+    whole: bool = False
+    """How a conversation's answer is taken in, and whether its caller wants it whole."""
 
 
 class Ready(Struct, frozen=True):

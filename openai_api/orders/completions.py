@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from openai_api.errors import InvalidRequest
 from openai_api.orders.base import Desk, Ready
-from openai_api.orders.conversations import weighed
+from openai_api.orders.conversations import cut_at_tags, taken_in, weighed
 from openai_api.translation.conversation import Conversation, Notice, Thinking
 from openai_api.translation.gemini.capabilities import capabilities_of
 from openai_api.translation.gemini.thinking import least_thinking
@@ -35,8 +35,8 @@ class Continuations(Struct, frozen=True):
 def _prepared(asked: Conversation, desk: Desk) -> Prepared:
     # Nobody sees the thoughts, and the limits of these callers are small: all of it should be text.
     thinking = least_thinking(capabilities_of(desk.model)) if asked.thinking == Thinking() else asked.thinking
-    conversation = replace(asked, model=desk.model, thinking=thinking)
-    return weighed(desk.upstream.prepare(conversation, desk.roster), conversation, desk)
+    conversation = cut_at_tags(replace(asked, model=desk.model, thinking=thinking), desk)
+    return taken_in(weighed(desk.upstream.prepare(conversation, desk.roster), conversation, desk), desk)
 
 
 def _in_the_callers_words(notices: Iterable[Notice]) -> Iterator[Notice]:

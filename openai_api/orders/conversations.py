@@ -10,6 +10,7 @@ from openai_api.orders.base import Desk, Ready
 from openai_api.orders.files import known
 from openai_api.shortage import too_late
 from openai_api.translation.conversation import Conversation, prefix_of
+from openai_api.translation.gemini.capabilities import capabilities_of
 from openai_api.translation.gemini.estimate import estimate_tokens
 from openai_api.upstream.base import Ask, Prepared
 
@@ -25,9 +26,9 @@ class Completions(Struct, frozen=True):
         return self.conversation.model
 
     async def prepare(self, desk: Desk) -> Ready:
-        conversation = await completed(self.conversation, desk)
+        conversation = cut_at_tags(await completed(self.conversation, desk), desk)
         ask, prepared = await _with_files(conversation, desk, desk.upstream.ask)
-        return Ready(ask, (prepared,) * self.choices, prepared.notices)
+        return Ready(ask, (taken_in(prepared, desk),) * self.choices, prepared.notices)
 
 
 class InputTokens(Struct, frozen=True):
@@ -43,6 +44,19 @@ class InputTokens(Struct, frozen=True):
         conversation = await completed(self.conversation, desk)
         ask, prepared = await _with_files(conversation, desk, desk.upstream.count, counts=True)
         return Ready(ask, (prepared,), prepared.notices)
+
+
+def cut_at_tags(conversation: Conversation, desk: Desk) -> Conversation:
+    """With the stop tags that hold for it, behind the caller's own stops: upstreams enforce only the first of them."""
+    tags, sampling = desk.manner.stop_tags, conversation.sampling
+    if not tags or "TEXT" not in capabilities_of(desk.model).outputs:
+        return conversation
+    return replace(conversation, sampling=replace(sampling, stop=(*sampling.stop, *tags)))
+
+
+def taken_in(prepared: Prepared, desk: Desk) -> Prepared:
+    at_once = desk.whole and desk.manner.stream_internally is False
+    return replace(prepared, at_once=True) if at_once else prepared
 
 
 async def _with_files(conversation: Conversation, desk: Desk, ask: Ask, *, counts: bool = False) -> tuple[Ask, Prepared]:

@@ -9,6 +9,8 @@ from openai_api.translation.passing.request import read_head, with_model
 from openai_api.uploads import Form
 from openai_api.upstream.base import HandedOn, Prepared
 
+_OF_TEXTS = frozenset({"/chat/completions", "/completions"})
+
 
 class Passage(Struct, frozen=True):
     path: str
@@ -19,8 +21,17 @@ class Passage(Struct, frozen=True):
     content_type: str
     body: bytes | FormBody
 
-    def prepared(self, model: str, kinds: frozenset[str]) -> Prepared:
-        return Prepared(model, handed_on=HandedOn(self.path, self.content_type, self._body(model)), kinds=kinds)
+    def prepared(
+        self, model: str, kinds: frozenset[str], *, stop_tags: tuple[str, ...] = (), collected: bool = False
+    ) -> Prepared:
+        body = self._body(model)
+        request = HandedOn(self.path, self.content_type, body, stop_tags=stop_tags, collected=collected)
+        return Prepared(model, handed_on=request, kinds=kinds)
+
+    @property
+    def of_texts(self) -> bool:
+        """Whether its answer is a model's text, which can be cut and collected."""
+        return self.path in _OF_TEXTS
 
     def _body(self, model: str) -> bytes | FormBody:
         if model == self.model:

@@ -10,7 +10,7 @@ from openai_api.translation.gemini import imagen
 from openai_api.translation.gemini.embeddings import read_vectors
 from openai_api.translation.splicing import in_memory
 from openai_api.upstream.access import AccessTokens, with_access
-from openai_api.upstream.answer import read_count, stream_answer, whole_answer
+from openai_api.upstream.answer import gemini_answer, read_count, whole_answer
 from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.upstream.file_calls import file_answer
 from openai_api.upstream.google_files import GoogleFiles
@@ -36,11 +36,10 @@ class AiStudio:
     def ask(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
     ) -> AsyncGenerator[list[Event], None]:
-        # Always as a stream, also for a whole answer: one path, and no proxy cuts a long answer off as idle.
         send = partial(
-            stream_answer,
+            gemini_answer,
             self._client,
-            f"{self._models}{prepared.model}:streamGenerateContent?alt=sse",
+            f"{self._models}{prepared.model}:",
             body=prepared.body,
             prepared=prepared,
             new_call_id=new_call_id,

@@ -49,6 +49,10 @@ class HandedOn(Struct, frozen=True):
     """Below the server's base URL, with a slash."""
     content_type: str
     body: bytes | Streamed
+    stop_tags: tuple[str, ...] = ()
+    """Where the answer is to be cut."""
+    collected: bool = False
+    """The caller wants a whole answer, which is to be collected from a stream."""
 
 
 class Prepared(Struct, frozen=True):
@@ -72,6 +76,8 @@ class Prepared(Struct, frozen=True):
     names: dict[str, str] = {}
     """Tool names that the upstream would refuse: as sent → as the caller wrote them."""
     single_call: bool = False
+    at_once: bool = False
+    """Whether a whole answer is asked for as such, and not collected from a stream, where there is a choice."""
     rated: bool = False
     """Whether the ratings of Google's filters are wanted among the events."""
     tokens: int = 0

@@ -15,7 +15,7 @@ from openai_api.translation.events import Event
 from openai_api.translation.gemini.capabilities import capabilities_of
 from openai_api.translation.splicing import in_memory
 from openai_api.upstream.access import AccessTokens, with_access
-from openai_api.upstream.answer import read_count, stream_answer, whole_answer
+from openai_api.upstream.answer import gemini_answer, read_count, whole_answer
 from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.upstream.http import HttpClient
 from openai_api.upstream.refusals import Refusal
@@ -32,9 +32,9 @@ class CodeAssist:
     ) -> AsyncGenerator[list[Event], None]:
         body = wrap(prepared.body, model=prepared.model, project=entry.project, prompt_id=str(uuid4()))
         send = partial(
-            stream_answer,
+            gemini_answer,
             self._client,
-            f"{self._methods}streamGenerateContent?alt=sse",
+            self._methods,
             body=body,
             prepared=prepared,
             new_call_id=new_call_id,

@@ -35,6 +35,8 @@ class Answer(Struct, frozen=True):
     headers: Mapping[str, str]
     """Whatever the case of their names."""
     chunks: AsyncIterator[bytes]
+    close: Callable[[], None]
+    """Nothing more is wanted: the upstream learns it now, and not only when the answer is left."""
 
 
 class _Connection:
@@ -115,7 +117,7 @@ class HttpClient:
             async with response:
                 if response.status != 200:
                     raise UpstreamRefused(refused(response.status, await _error_body(response), response.headers))
-                yield Answer(response.headers, response.content.iter_any())
+                yield Answer(response.headers, response.content.iter_any(), response.close)
         except (aiohttp.ClientError, TimeoutError) as error:
             _raise_failed(error)
 

@@ -1,37 +1,65 @@
 """Any server that speaks OpenAI's dialect: the request and the answer pass as they are, byte for byte.
 
 What is read on the side decides what Castor needs to know: whether it is an answer at all, when it begins, and what it has used.
+Only stop tags change an answer, and a whole one may be collected from a stream.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+import re
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
+
+from msgspec.structs import replace
 
 from credentials.health import Outcome
 from credentials.roster import Entry
 from openai_api.translation.events import Event, Passed, PassedHead, UsageReport
 from openai_api.translation.passing.answer import Seen, Stream, estimate
+from openai_api.translation.passing.collect import Collector, UnreadableChunk
+from openai_api.translation.passing.cut import CutStream
+from openai_api.translation.passing.request import as_stream, most_choices
+from openai_api.translation.passing.shorten import cut_whole
+from openai_api.translation.splicing import Streamed
 from openai_api.translation.sse import EventTooLarge
 from openai_api.upstream.base import HandedOn, Prepared, UpstreamRefused
-from openai_api.upstream.http import HttpClient
+from openai_api.upstream.http import Answer, HttpClient
 from openai_api.upstream.progress import Progress
 from openai_api.upstream.refusals import Refusal
 from openai_api.upstream.server_refusals import read_server_refusal
 
 _MOST_WHOLE = 128 * 1024 * 1024
 """Bytes of an answer in JSON, which is in memory as a whole: pictures in base64 are the largest."""
+_SSE = "text/event-stream"
+_STREAMS = re.compile(r"\b(stream|include_usage)", re.IGNORECASE)
 
 
 class OpenAiCompatible:
     def __init__(self, client: HttpClient) -> None:
         self._client = client
 
-    async def ask(
+    def ask(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
     ) -> AsyncGenerator[list[Event], None]:
         """A PassedHead, then what has Passed; `new_call_id` is for those who make answers."""
         request = prepared.handed_on
         if request is None:
             raise TypeError("Only what is handed on can be asked of another server.")
+        return (self._ask_for_a_stream if request.collected else self._ask)(request, entry, seconds)
+
+    async def _ask_for_a_stream(self, request: HandedOn, entry: Entry, seconds: float) -> AsyncGenerator[list[Event], None]:
+        """A server may refuse to stream, which is our wish and not the caller's: it is asked for less, and nobody is blamed."""
+        until = time.monotonic() + seconds
+        for body in _less_and_less(request.body):
+            try:
+                async with aclosing(self._ask(replace(request, body=body), entry, until - time.monotonic())) as arriving:
+                    async for events in arriving:
+                        yield events
+                return
+            except UpstreamRefused as refused:
+                if body is request.body or not _is_about_streams(refused.refusal):
+                    raise
+
+    async def _ask(self, request: HandedOn, entry: Entry, seconds: float) -> AsyncGenerator[list[Event], None]:
         try:
             async with self._client.send(
                 "POST",
@@ -43,26 +71,33 @@ class OpenAiCompatible:
             ) as response:
                 content_type = response.headers.get("Content-Type", "application/octet-stream")
                 kind = content_type.partition(";")[0].strip().lower()
-                yield [PassedHead(content_type, whole=_is_json(kind))]
-                async with aclosing(self._read(kind, response.chunks, request)) as arriving:
+                yield [_head(content_type, kind, request)]
+                async with aclosing(self._read(kind, response, request)) as arriving:
                     async for events in arriving:
                         yield events
         except UpstreamRefused as refused:
             raise UpstreamRefused(refused.refusal.concealing(entry.secret)) from refused
-        except EventTooLarge as error:
+        except (EventTooLarge, UnreadableChunk) as error:
             raise _broken("The server's answer could not be read.") from error
 
-    def _read(self, kind: str, chunks: AsyncIterator[bytes], request: HandedOn) -> AsyncGenerator[list[Event], None]:
+    def _read(self, kind: str, response: Answer, request: HandedOn) -> AsyncGenerator[list[Event], None]:
         progress = Progress(self._client.read_timeout)
-        if kind == "text/event-stream":
-            return _stream(chunks, request, progress)
+        if kind == _SSE:
+            read = _collected if request.collected else _stream
+            return read(response, request, progress)
         if kind == "text/html":
             raise _broken("The server answered with a page; its base URL may be wrong.")
-        return _whole(chunks, request, progress) if _is_json(kind) else _bytes(chunks)
+        return _whole(response, request, progress) if _is_json(kind) else _bytes(response)
 
 
 def _is_json(kind: str) -> bool:
     return kind == "application/json" or kind.endswith("+json")
+
+
+def _head(content_type: str, kind: str, request: HandedOn) -> PassedHead:
+    if request.collected and kind == _SSE:
+        return PassedHead("application/json", whole=True)
+    return PassedHead(content_type, whole=_is_json(kind))
 
 
 def _headers(request: HandedOn, entry: Entry) -> dict[str, str]:
@@ -72,14 +107,30 @@ def _headers(request: HandedOn, entry: Entry) -> dict[str, str]:
     return headers
 
 
-async def _stream(chunks: AsyncIterator[bytes], request: HandedOn, progress: Progress) -> AsyncGenerator[list[Event], None]:
-    stream, told = Stream(), 0
-    async for chunk in chunks:
+def _less_and_less(body: bytes | Streamed) -> Iterator[bytes | Streamed]:
+    """The request as one for a stream that tells what it has used, as one for a stream, and as it came."""
+    if isinstance(body, bytes):
+        yield as_stream(body)
+        yield as_stream(body, usage=False)
+    yield body
+
+
+def _is_about_streams(refusal: Refusal) -> bool:
+    return refusal.outcome is Outcome.REQUEST_REFUSED and _STREAMS.search(f"{refusal.param} {refusal.message}") is not None
+
+
+async def _stream(response: Answer, request: HandedOn, progress: Progress) -> AsyncGenerator[list[Event], None]:
+    stream, told = _stream_for(request), 0
+    async for chunk in response.chunks:
         data = stream.feed(chunk)
         _check(stream.seen)
         is_silent, told = stream.seen.told == told, stream.seen.told
         if is_silent:
             progress.check()
+        if stream.over:
+            response.close()
+            yield [Passed(data), *_used(stream.seen, request)]
+            return
         if data:
             yield [Passed(data, speaks=stream.seen.speaks)]
         if not is_silent:
@@ -91,26 +142,57 @@ async def _stream(chunks: AsyncIterator[bytes], request: HandedOn, progress: Pro
     yield [*([Passed(rest, speaks=seen.speaks)] if rest else ()), *_used(seen, request)]
 
 
-async def _whole(chunks: AsyncIterator[bytes], request: HandedOn, progress: Progress) -> AsyncGenerator[list[Event], None]:
+def _stream_for(request: HandedOn) -> Stream | CutStream:
+    if not request.stop_tags:
+        stream: Stream | CutStream = Stream()
+    else:
+        stream = CutStream(request.stop_tags, most_choices(request.body) if isinstance(request.body, bytes) else None)
+    stream.seen.promised = not request.collected
+    return stream
+
+
+async def _collected(response: Answer, request: HandedOn, progress: Progress) -> AsyncGenerator[list[Event], None]:
+    """The one answer that the stream makes."""
+    collector, size = Collector(), 0
+    used: list[Event] = []
+    async with aclosing(_stream(response, request, progress)) as arriving:
+        async for events in arriving:
+            for event in events:
+                if isinstance(event, Passed):
+                    size += len(event.data)
+                    collector.feed(event.data)
+                else:
+                    used.append(event)
+            if size > _MOST_WHOLE:
+                raise _too_large()
+    body = collector.answer()
+    if not collector.is_complete:
+        raise _broken("The server's answer broke off.")
+    yield [Passed(body), *used]
+
+
+async def _whole(response: Answer, request: HandedOn, progress: Progress) -> AsyncGenerator[list[Event], None]:
     answer, seen = bytearray(), Seen()
-    async for chunk in chunks:
+    async for chunk in response.chunks:
         if chunk.isspace():
             progress.check()
         else:
             progress.made()
         answer += chunk
         if len(answer) > _MOST_WHOLE:
-            raise _broken("The server's answer is far too large.")
+            raise _too_large()
     if not answer.strip().startswith((b"{", b"[")):
         raise _broken("The server's answer is no JSON.")
     body = bytes(answer)
     seen.take(body)
     _check(seen)
+    if request.stop_tags:
+        body = cut_whole(body, request.stop_tags)
     yield [Passed(body), *_used(seen, request)]
 
 
-async def _bytes(chunks: AsyncIterator[bytes]) -> AsyncGenerator[list[Event], None]:
-    async for chunk in chunks:
+async def _bytes(response: Answer) -> AsyncGenerator[list[Event], None]:
+    async for chunk in response.chunks:
         yield [Passed(chunk)]
 
 
@@ -127,6 +209,10 @@ def _used(seen: Seen, request: HandedOn) -> list[Event]:
         return []
     # Its caller did not ask to be told, and a body that is not ours is not added to.
     return [UsageReport(estimate(request.body if isinstance(request.body, bytes) else b"", seen.letters), estimated=True)]
+
+
+def _too_large() -> UpstreamRefused:
+    return _broken("The server's answer is far too large.")
 
 
 def _broken(message: str) -> UpstreamRefused:

@@ -45,10 +45,8 @@ class Transcriber:
                 headers=headers,
                 secret=secret,
                 body=body,
-                prepared=prepared,
-                new_call_id=new_call_id,
-                seconds=until - time.monotonic(),
                 reader=TranscriptReader(new_call_id=new_call_id, in_words=not transcribes(prepared.model)),
+                seconds=until - time.monotonic(),
             )
             async with aclosing(answer):
                 async for events in answer:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, cast
 
+import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -13,8 +14,10 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from credentials.roster import TokenEntry
+from credentials.stop_tags import InvalidTags, read_tags
 from openai_api.cors import allow_origin
-from openai_api.errors import InvalidRequest, MethodNotAllowed
+from openai_api.errors import GatewayError, InvalidRequest, MethodNotAllowed
+from openai_api.exception_handler import known_error
 from openai_api.exchange import Exchange, PassedOn
 from openai_api.gateway import gateway
 from openai_api.ids import new_id
@@ -24,6 +27,9 @@ from openai_api.passing import passed_response
 from openai_api.streaming import COMMENTS, UNBUFFERED, WHITE_SPACE, Voice
 from openai_api.uploads import Form
 
+log = structlog.get_logger("castor.request")
+
+_STOP_TAGS = "X-Castor-Stop-Tags"
 _REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,100}", re.ASCII)
 
 
@@ -48,6 +54,9 @@ class GatewayView(APIView):
     passes_as: ClassVar[str] = ""
     """The dialect of what is handed on to a server that has the model, in records; empty: nothing is."""
 
+    cuttable: ClassVar[bool] = False
+    """Whether its answers are texts, which stop tags can cut."""
+
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         self.request_id = request_id(request)
         self.request = request = self.initialize_request(request, *args, **kwargs)
@@ -63,9 +72,11 @@ class GatewayView(APIView):
                 response = await self._handle(request, *args, **kwargs)
         except Exception as error:  # noqa: BLE001  # DRF's contract: its handler knows every error, and logs those it does not.
             response = self.handle_exception(error)
+            if self._exchange is None:
+                self._log_refusal(known_error(error))
         response = self._finalized(response)
-        if response.status_code >= 400 and self._voice is WHITE_SPACE and not self.is_form and self.request.pulse.has_begun:
-            await gateway.late_errors.keep(self._question, cast(HttpResponse, response))
+        if response.status_code >= 400 and self._voice is WHITE_SPACE:
+            await self._keep_if_late(cast(HttpResponse, response))
         return response
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
@@ -98,8 +109,30 @@ class GatewayView(APIView):
         if settings.KEEPALIVE_JSON and not stream and self.is_answered_in_json():
             self._keep_alive(WHITE_SPACE)
         strict = self.request.META.get("HTTP_X_CASTOR_STRICT", "").lower() in ("1", "true", "yes")
-        self._exchange = Exchange(gateway, self.token, dialect=dialect, stream=stream, request_id=self.request_id, strict=strict)
+        self._exchange = Exchange(
+            gateway,
+            self.token,
+            dialect=dialect,
+            stream=stream,
+            request_id=self.request_id,
+            strict=strict,
+            stop_tags=self._stop_tags(),
+        )
         return self._exchange
+
+    def _stop_tags(self) -> tuple[str, ...] | None:
+        """Those that the caller names. Raises InvalidRequest."""
+        named = self.request.META.get("HTTP_X_CASTOR_STOP_TAGS") if self.cuttable else None
+        if named is None:
+            return None
+        if not named.isascii():
+            raise InvalidRequest(
+                f"{_STOP_TAGS} must be ASCII: in a JSON list, \\u and four digits stand for other letters.", param=_STOP_TAGS
+            )
+        try:
+            return read_tags(named)
+        except InvalidTags as error:
+            raise InvalidRequest(f"{_STOP_TAGS} cannot be used: {error}.", param=_STOP_TAGS) from error
 
     def keep_alive(self) -> None:
         """Have comments sent wherever the event stream that will be the answer is silent for HEARTBEAT_SECONDS, from now on."""
@@ -169,6 +202,20 @@ class GatewayView(APIView):
     def _passage(self, request: Request) -> Passage | None:
         path = request.path.removeprefix("/v1")
         return passage_of_form(path, self.form) if self.is_form else passage_of(path, request.body)
+
+    def _log_refusal(self, error: GatewayError) -> None:
+        """What was refused before anybody was asked has no record, and many clients show their users nothing but the status."""
+        token: TokenEntry | None = getattr(self.request, "_auth", None)  # `auth` would authenticate once more.
+        log.info(
+            "refused",
+            id=self.request_id,
+            token=token.prefix if token else "",
+            path=self.request.path,
+            status=error.status,
+            error=type(error).__name__,
+            code=error.code,
+            param=error.param,
+        )
 
     @property
     def _methods(self) -> str:

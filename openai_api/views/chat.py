@@ -16,6 +16,7 @@ class ChatCompletionsView(GatewayView):
     """POST /v1/chat/completions"""
 
     passes_as = "chat"
+    cuttable = True
 
     async def post(self, request: Request) -> HttpResponseBase:
         asked = chat.read_request(request.body)

@@ -12,6 +12,7 @@ class CompletionsView(GatewayView):
     """POST /v1/completions: the endpoint from before chats."""
 
     passes_as = "completions"
+    cuttable = True
 
     async def post(self, request: Request) -> HttpResponseBase:
         asked = completions.read_request(request.body)

@@ -24,6 +24,7 @@ from openai_api.errors import GatewayError
 from openai_api.exception_handler import error_response
 from openai_api.exchange import Exchange
 from openai_api.gateway import Gateway
+from openai_api.manner import Manner
 from openai_api.orders.conversations import Completions
 from openai_api.relay import Limits, Relay
 from openai_api.streaming import AnswerStream, as_it_comes
@@ -110,6 +111,14 @@ async def ping_for_ever(reader, writer):
     await begin(reader, writer)
     while True:
         writer.write(b"A\r\n: ping\r\n\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(SILENCE_SECONDS / 5)
+
+
+async def blanks_for_ever(reader, writer):
+    await begin(reader, writer)
+    while True:
+        writer.write(b"1\r\n\n\r\n")
         await writer.drain()
         await asyncio.sleep(SILENCE_SECONDS / 5)
 
@@ -366,6 +375,31 @@ async def test_what_befalls_one_credential_before_its_first_token_another_makes_
     assert scene.upstream.asked == [1, 2]
     assert got.failed == (f"key 1: {fault.outcome}",)
     assert scene.blamed() == {1: fault.blame}
+
+
+NO_STREAM = {
+    name: fault for name, fault in FAULTS.items() if name not in ("200 and a quota in an event", "200 and pings only")
+} | {
+    "200 and a quota in a body": Fault(
+        Outcome.DAY_QUOTA, "day_quota", 429, "rate_limit_exceeded", 3, script={"ends": "bare_error", "error": "day_quota"}
+    ),
+    "half of the JSON": passing(script={"ends": "cut", "after": 1}),
+    "200 and blanks only": passing(504, "deadline_exceeded", way=lambda: answering(blanks_for_ever)),
+    "far too large": passing(script={"megabytes": 3}),
+}
+
+
+@pytest.mark.parametrize("fault", NO_STREAM.values(), ids=NO_STREAM.keys())
+async def test_it_is_made_good_alike_where_google_is_asked_for_whole_answers(stage, google, fault, monkeypatch):
+    monkeypatch.setattr("openai_api.upstream.answer._MOST_WHOLE", 2 * 1024**2)
+    scene = stage()
+    scene.gateway.manner = Manner(stream_internally=False)
+    async with fault.befalls(scene, google, [1]):
+        got = await scene.ask(stream=False)
+    assert (got.status, got.error, got.text) == (200, "", "echo: hi")
+    assert got.failed == (f"key 1: {fault.outcome}",)
+    assert scene.blamed() == {1: fault.blame}
+    assert {call.method for call in google.log.generation()} == {"generateContent"}
 
 
 @EACH

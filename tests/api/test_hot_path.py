@@ -584,6 +584,24 @@ def test_browsers_are_told_nothing_unless_an_origin_is_allowed(castor):
     assert "access-control-allow-origin" not in headers
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"temperature": "hot"}, "status=400 error=InvalidRequest code=invalid_type param=temperature"),
+        ({"token": "castor-nonsense"}, "status=401 error=NotAuthenticated code=invalid_api_key"),
+    ],
+    ids=str,
+)
+def test_a_refusal_before_anybody_was_asked_is_in_the_log(castor, google, asked, said):
+    request_id = f"refused-{next(iter(asked))}"
+    castor.chat(headers={"X-Request-ID": request_id}, **asked)
+    castor.wait(lambda: f"id={request_id}" in castor.logs, "told")
+    [line] = [line for line in castor.logs.splitlines() if f"id={request_id}" in line]
+    assert said in line
+    assert "path=/v1/chat/completions" in line
+    assert not google.log.generation()
+
+
 def test_no_secret_and_no_prompt_is_in_the_log(castor_alone, google):
     castor = castor_alone()
     google.script(error="suspended")

@@ -227,6 +227,13 @@ async def test_an_answer_is_cut_at_a_stop_that_the_upstream_does_not_know_and_th
     assert upstream.closed == 1
 
 
+@BOTH
+async def test_what_spoils_an_answer_behind_its_cut_is_not_looked_at(whole):
+    upstream = ScriptedUpstream([[TextDelta("one TWO"), Finished("failed", "MALFORMED_FUNCTION_CALL")]])
+    events = await read_all(relay_of(pool_of(key(1)), upstream, whole=whole, stops=("TWO",)))
+    assert events == [TextDelta("one "), Finished("stop")]
+
+
 async def test_usage_is_passed_on():
     events = await read_all(relay_of(pool_of(key(1)), ScriptedUpstream(GOOD)))
     assert [event.usage.total for event in events if isinstance(event, UsageReport)] == [3]

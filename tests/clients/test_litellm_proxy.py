@@ -69,9 +69,10 @@ def wait_for(url, process, log) -> None:
 def _before_litellm(_makers, litellm):
     castor = _makers.make()
     castor.python(
-        "from credentials.servers import *\nfrom openai_api.checks import *\n"
+        "from credentials.models import *\nfrom credentials.servers import *\nfrom openai_api.checks import *\n"
         f"add_keys(take_in_server('{litellm}/v1'), ['sk-litellm-master', 'sk-nobodys'])\n"
-        "list(check_credentials(Credential.objects.filter(server__isnull=False)))"
+        "list(check_credentials(Credential.objects.filter(server__isnull=False)))\n"
+        "ModelRoute.objects.create(pattern='mistral-of-*', server=Server.objects.get(), stream_internally=True)"
     )
     castor.wait(lambda: castor.ask("GET", "/v1/models/llama-of-litellm")[0] == 200, "aware of LiteLLM")
     yield castor
@@ -118,6 +119,32 @@ def test_its_usage_is_counted(before_litellm, client):
     [row] = before_litellm.usage("by-litellm")
     assert (row["prompt_tokens"], row["completion_tokens"]) == (told.prompt_tokens, told.completion_tokens)
     assert (row["estimated"], row["status"], row["model_served"]) == (False, 200, "llama-of-litellm")
+
+
+def test_a_whole_answer_is_collected_from_its_stream_and_says_the_same(before_litellm, client, litellm):
+    headers = {"X-Request-ID": "collected-from-litellm"}
+    answer = client.chat.completions.create(model="mistral-of-litellm", messages=ASKED, extra_headers=headers)
+    with openai.OpenAI(base_url=f"{litellm}/v1", api_key="sk-litellm-master", max_retries=0) as direct:
+        whole = direct.chat.completions.create(model="mistral-of-litellm", messages=ASKED)
+    said = {"message": {"role", "content"}, "finish_reason": True}
+    assert answer.choices[0].model_dump(include=said) == whole.choices[0].model_dump(include=said)
+    assert (answer.object, answer.model) == (whole.object, whole.model)
+    [row] = before_litellm.usage("collected-from-litellm")
+    told = answer.usage  # LiteLLM counts what it makes up in a stream, and makes up the number of what it does not stream.
+    assert (row["prompt_tokens"], row["completion_tokens"]) == (told.prompt_tokens, told.completion_tokens)
+    assert (row["estimated"], row["stream"], told.completion_tokens > 0) == (False, False, True)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_its_answers_are_cut_before_a_stop_tag(client, stream):
+    tags = {"X-Castor-Stop-Tags": "-litellm"}
+    answer = client.chat.completions.create(model="llama-of-litellm", messages=ASKED, stream=stream, extra_headers=tags)
+    if stream:
+        choices = [chunk.choices[0] for chunk in answer if chunk.choices]
+        told, end = "".join(choice.delta.content or "" for choice in choices), choices[-1].finish_reason
+    else:
+        told, end = answer.choices[0].message.content, answer.choices[0].finish_reason
+    assert (told, end) == ("I am llama-of", "stop")
 
 
 def test_other_endpoints_reach_it_too(client):

@@ -65,6 +65,17 @@ def test_a_stream_with_echo_and_usage(client, google):
     assert (last.choices, last.usage.total_tokens) == ([], google.log.generation()[-1].usage["totalTokenCount"])
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_stop_tags_of_a_header_end_each_text(client, google, stream):
+    with google.scripted(text="one two </end> three"):
+        answer = client.completions.create(
+            model=MODEL, prompt=["a", "b"], stop=list("12345"), stream=stream, extra_headers={"X-Castor-Stop-Tags": "</end>"}
+        )
+        choices = [choice for part in (answer if stream else [answer]) for choice in part.choices]
+    assert ["".join(choice.text for choice in choices if choice.index == index) for index in (0, 1)] == ["one two "] * 2
+    assert [choice.finish_reason for choice in choices if choice.finish_reason] == ["stop", "stop"]
+
+
 async def test_a_stream_of_several_prompts(castor):
     async with AsyncOpenAI(base_url=castor.base_url, api_key=castor.token, max_retries=0) as client:
         texts: dict[int, str] = {}

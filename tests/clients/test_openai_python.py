@@ -163,6 +163,24 @@ def test_a_stop_sequence_ends_the_answer_even_if_it_is_the_sixth(client, google,
     assert text == "one two three four "
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_stop_tag_of_a_header_ends_the_answer_behind_the_callers_own_stops(client, google, stream):
+    google.script(text="one two three <end> five six seven", tokens_per_chunk=1, chunk_delay=0.02)
+    answer = client.chat.completions.create(
+        model=FLASH, messages=user("x"), stop=list("12345"), stream=stream, extra_headers={"X-Castor-Stop-Tags": "<end>"}
+    )
+    choices = [chunk.choices[0] for chunk in answer] if stream else answer.choices
+    assert "".join((choice.delta if stream else choice.message).content or "" for choice in choices) == "one two three "
+    assert choices[-1].finish_reason == "stop"
+    google.wait_until(lambda log: log[-1].client_closed)
+
+
+def test_stop_tags_that_cannot_be_used_are_the_callers_fault(client):
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model=FLASH, messages=user("x"), extra_headers={"X-Castor-Stop-Tags": "x" * 201})
+    assert caught.value.param == "X-Castor-Stop-Tags"
+
+
 # --- Tools -------------------------------------------------------------------------------------------------------------
 
 

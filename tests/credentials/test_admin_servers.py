@@ -165,6 +165,36 @@ def test_a_route_that_cannot_be_is_refused(admin_client, field, value):
     assert not ModelRoute.objects.exists()
 
 
+def test_a_route_says_where_answers_are_cut_and_how_they_come(admin_client):
+    given = {"pattern": "gpt-*", "priority": 0, "enabled": "on", "stream_internally": "False"}
+    admin_client.post(f"{ROUTES}add/", given | {"tags": '</answer>\r\n  [END], and more \r\n"\\nUser:"'})
+    route = ModelRoute.objects.get()
+    assert (route.stop_tags, route.stream_internally) == (["</answer>", "[END], and more", "\nUser:"], False)
+    page = admin_client.get(ROUTES).content.decode()
+    assert "&lt;/answer&gt;, [END], and more, &quot;\\nUser:&quot;" in page
+    assert ">Never<" in page
+    form = admin_client.get(f"{ROUTES}{route.pk}/change/").context["adminform"].form
+    assert form["tags"].value() == '</answer>\n[END], and more\n"\\nUser:"'
+    assert '<option value="False" selected>Never</option>' in str(form["stream_internally"])
+    admin_client.post(f"{ROUTES}{route.pk}/change/", given | {"stream_internally": "", "tags": ""})
+    route.refresh_from_db()
+    assert (route.stop_tags, route.stream_internally) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ("x" * 201, "one is longer than 200"),
+        ("\n".join(map(str, range(21))), "they are 21, and may be 20"),
+        ('"open', "begins with a quote"),
+    ],
+)
+def test_absurd_stop_tags_of_a_route_are_refused(admin_client, tags, said):
+    page = admin_client.post(f"{ROUTES}add/", {"pattern": "gpt-*", "priority": 0, "tags": tags})
+    assert said in page.content.decode()
+    assert not ModelRoute.objects.exists()
+
+
 def test_who_would_serve_knows_routes_and_who_comes_next(admin_client, server, one):
     ServedModel.objects.create(credential=one, name="llama-9")
     ModelRoute.objects.create(pattern="big-*", server=server, fallback=["gemini-3.8-flash"])

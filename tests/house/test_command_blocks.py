@@ -17,6 +17,8 @@ BLOCKS = [
     for page in PAGES
     for language, code in re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 ]
+RUNS_HERE = re.compile("client|langchain")
+"""LiteLLM has a venv of its own."""
 LOCAL = "http://localhost:8000/v1"
 
 
@@ -24,7 +26,7 @@ def blocks(matches):
     return [block for block in BLOCKS if matches(*block.values)]
 
 
-@pytest.mark.parametrize(("language", "code"), blocks(lambda language, code: language == "python" and "client" in code))
+@pytest.mark.parametrize(("language", "code"), blocks(lambda language, code: language == "python" and RUNS_HERE.search(code)))
 def test_a_block_of_python_runs(castor, tmp_path, monkeypatch, language, code):
     if "audio" in code:
         need_ffmpeg()

@@ -1,5 +1,7 @@
 """The filter of stop sequences: the same cut whatever the pieces in which the text came."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,8 @@ from openai_api.translation.events import (
     Usage,
     UsageReport,
 )
+from openai_api.translation.gemini.response import Reader
+from openai_api.translation.sse import Decoder
 from openai_api.translation.stops import StopFilter
 
 END = Finished("stop", native="STOP")
@@ -104,7 +108,7 @@ def test_citations_follow_the_text_that_they_cite():
 def test_citations_of_text_that_was_cut_are_dropped():
     early, late = Citation(0, 2, "a", "http://a"), Citation(3, 9, "b", "http://b")
     events = filtered(("STOP",), [TextDelta("hi STOP it"), early, late, END])
-    assert events == [TextDelta("hi "), Finished("stop")]
+    assert events == [TextDelta("hi "), early, Finished("stop")]
     events = filtered(("STOP",), [TextDelta("hi ST"), early, late], [TextDelta("OP it"), END])
     assert events == [TextDelta("hi "), early, Finished("stop")]
 
@@ -112,6 +116,37 @@ def test_citations_of_text_that_was_cut_are_dropped():
 def test_a_citation_beyond_the_text_is_still_passed_at_the_end():
     source = Citation(0, 99, "a", "http://a")
     assert filtered(("STOP",), [TextDelta("hi"), source, END]) == [TextDelta("hi"), source, END]
+
+
+def test_sources_of_what_is_left_are_named_also_where_all_came_at_once():
+    before, across = Citation(0, 2, "a", "http://a"), Citation(1, 6, "b", "http://b")
+    events = filtered(("STOP",), [TextDelta("hi STOP it"), before, across, CALL, USAGE, Finished("length")])
+    assert events == [TextDelta("hi "), before, USAGE, Finished("stop")]
+
+
+def test_an_answer_with_calls_before_the_stop_ends_in_them():
+    assert filtered(("STOP",), [CALL, TextDelta("a STOP b"), END]) == [CALL, TextDelta("a "), Finished("tool_calls")]
+
+
+def test_thoughts_are_not_cut():
+    events = [ThoughtDelta("STOP"), TextDelta("hello"), END]
+    assert filtered(("STOP",), events) == events
+
+
+@pytest.mark.parametrize("tag", ["</answer>", "\nUser:", "❄️🛑", "ааб"])
+def test_the_cut_is_the_same_at_every_byte_of_the_wire(tag):
+    said = [f"é🙂 aа{tag[:-1]}{tag[:1]}", f" x{tag}", f"{tag} after"]
+    stream = b"".join(b"data: %b\r\n\r\n" % json.dumps(_chunk(text), ensure_ascii=False).encode() for text in said)
+    for at in range(len(stream)):
+        decoder, reader, stop_filter = Decoder(), Reader(new_call_id=str), StopFilter(("never", tag))
+        payloads = [payload for piece in (stream[:at], stream[at:]) for payload in decoder.feed(piece)]
+        events = [event for payload in payloads for event in stop_filter.feed(reader.read(payload))]
+        assert text_of(events) == said[0] + " x"
+        assert stop_filter.hit
+
+
+def _chunk(text: str) -> dict:
+    return {"candidates": [{"content": {"parts": [{"text": text}]}}]}
 
 
 letters = st.text(alphabet="abc", max_size=30)

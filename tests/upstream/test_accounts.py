@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from credentials.accounts.tokens import Access
 from credentials.health import Outcome
@@ -14,6 +15,8 @@ from credentials.roster import Entry, Roster
 from openai_api.translation import chat
 from openai_api.translation.conversation import Text, TextsToEmbed, Thinking
 from openai_api.translation.events import Finished, Judgement, TextDelta, ThoughtDelta, ToolCallDelta, UsageReport
+from openai_api.translation.gemini.response import read_usage
+from openai_api.translation.gemini.wire import UsageMetadata
 from openai_api.translation.moderations import conversation_about, read_judgement
 from openai_api.upstream.access import AccessTokens
 from openai_api.upstream.ai_studio import AiStudio
@@ -55,10 +58,10 @@ class Account:
         ai_studio = AiStudio(client, google.url, self.logins)
         self.gemini = Gemini(ai_studio, CodeAssist(client, google.url, self.logins), None)
 
-    async def ask(self, messages, **more):
+    async def ask(self, messages, *, at_once=False, **more):
         body = {"model": FLASH, "messages": messages, **more}
         conversation = chat.read_request(msgspec.json.encode(body)).conversation
-        prepared = self.gemini.prepare(conversation, Roster(entries=(self.entry,)))
+        prepared = replace(self.gemini.prepare(conversation, Roster(entries=(self.entry,))), at_once=at_once)
         answer = self.gemini.ask(prepared, self.entry, new_call_id=lambda: "call_1", seconds=10)
         async with aclosing(answer):
             return [event async for batch in answer for event in batch]
@@ -120,6 +123,33 @@ async def test_words_come_as_they_are_said_with_thoughts_usage_and_an_end(accoun
     assert any(isinstance(event, ThoughtDelta) for event in events)
     assert [event.reason for event in events if isinstance(event, Finished)] == ["stop"]
     assert any(isinstance(event, UsageReport) and event.usage.completion for event in events)
+
+
+@EITHER
+async def test_a_whole_answer_that_is_asked_for_as_such_says_what_the_stream_would_have_said(account, google, kind):
+    ada = account(kind)
+    with google.scripted(text="one two three", thoughts="Hm.", calls=[{"name": "weather", "args": {"at": "Ulm"}, "id": "c1"}]):
+        streamed = await ada.ask(HI, reasoning_effort="high", tools=[WEATHER])
+        whole = await ada.ask(HI, reasoning_effort="high", tools=[WEATHER], at_once=True)
+    assert [call.method for call in google.log.generation()] == ["streamGenerateContent", "generateContent"]
+    assert text_of(whole) == text_of(streamed) == "one two three"
+    [thought, call, end] = [event for event in whole if not isinstance(event, TextDelta | UsageReport)]
+    assert (thought, end) == (ThoughtDelta("Hm."), Finished("tool_calls", "STOP"))
+    assert (call.id, call.name, call.arguments, bool(call.signature)) == ("c1", "weather", '{"at":"Ulm"}', True)
+    assert {type(event) for event in streamed} == {type(event) for event in whole}
+    assert [[event for event in events if isinstance(event, UsageReport)][-1] for events in (streamed, whole)] == [
+        UsageReport(read_usage(msgspec.convert(call.usage, UsageMetadata))) for call in google.log.generation()
+    ]
+
+
+@EITHER
+async def test_a_whole_answer_that_breaks_off_is_none(account, google, kind):
+    google.script(ends="cut", after=1)
+    refused = await account(kind).refused(at_once=True)
+    assert (refused.outcome, refused.status) == (Outcome.UPSTREAM_FAILED, 502)
+    google.script(chunks=[{"candidates": [{"content": {"parts": [{"text": "without an end"}]}}]}])
+    refused = await account(kind).refused(at_once=True)
+    assert (refused.outcome, refused.message) == (Outcome.UPSTREAM_FAILED, "The upstream's answer broke off.")
 
 
 @EITHER

@@ -76,10 +76,14 @@ def by_code_assist(client, url):
     return CodeAssist(client, url, Login("a-token")).ask(asked(), account, new_call_id=str, seconds=60)
 
 
-def by_server(client, url):
+def by_server(client, url, *, stop_tags=()):
     entry = Entry(id=1, kind="server:1", label="one", secret="sk-one", group="key:1", server=1, base_url=f"{url}/v1")
-    handed_on = HandedOn("/chat/completions", "application/json", b"{}")
+    handed_on = HandedOn("/chat/completions", "application/json", b"{}", stop_tags=stop_tags)
     return OpenAiCompatible(client).ask(Prepared("llama-9", handed_on=handed_on), entry, new_call_id=str, seconds=60)
+
+
+def cut_by_tags(client, url):
+    return by_server(client, url, stop_tags=("END",))
 
 
 def embedding(client, url):
@@ -113,6 +117,8 @@ SIGNS_OF_LIFE = {
     "Code Assist, comments": (by_code_assist, CODE_ASSIST, b": ping\r\n\r\n"),
     "Code Assist, empty answers": (by_code_assist, CODE_ASSIST, event('{"response":{}}')),
     "server, comments": (by_server, OPENAI, b": ping\n\n"),
+    "server, comments, tags looked for": (cut_by_tags, OPENAI, b": ping\n\n"),
+    "server, its role, tags looked for": (cut_by_tags, OPENAI, event('{"choices":[{"delta":{"role":"assistant"}}]}')),
     "server, line ends": (by_server, OPENAI, b"\n"),
     "server, empty events": (by_server, OPENAI, event("{}")),
     "server, empty deltas": (by_server, OPENAI, event('{"choices":[{"delta":{"content":"","tool_calls":null}}]}')),

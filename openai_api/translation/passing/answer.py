@@ -100,6 +100,8 @@ class Seen(Struct):
     """How long the texts of its choices are."""
     error: bytes | None = None
     """The error that stood in place of an answer."""
+    promised: bool = True
+    """What speaks is told at once, so that an error which comes later is a part of it."""
 
     def take(self, payload: bytes) -> None:
         """One event of a stream, or a whole answer."""
@@ -132,7 +134,7 @@ class Seen(Struct):
     def _take_error(self, payload: bytes) -> None:
         self.finished = True  # Whoever reads it is told by it.
         self.told += 1
-        if not self.speaks:
+        if not (self.speaks and self.promised):
             self.error = payload
 
     def _take_choices(self, choices: list[_Choice]) -> None:
@@ -165,6 +167,9 @@ class Seen(Struct):
 
 class Stream:
     """An event stream that passes: the same bytes, cut only between two events, so that others may be put there."""
+
+    over = False
+    """It is wanted to its end."""
 
     def __init__(self) -> None:
         self.seen = Seen()
