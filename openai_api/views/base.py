@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, cast
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -22,6 +23,7 @@ from openai_api.gateway import gateway
 from openai_api.ids import new_id
 from openai_api.orders.passage import Passage, passage_of, passage_of_form
 from openai_api.passing import passed_response
+from openai_api.request_log.recording import Recording, is_wanted
 from openai_api.streaming import SSE, UNBUFFERED
 from openai_api.uploads import Form
 
@@ -62,6 +64,7 @@ class GatewayView(APIView):
         self._to_be_translated: Exchange | None = None
         """Its servers have been asked in vain, or Google's turn comes first."""
         self._is_kept_alive = False
+        self._recording: Recording | None = None
         try:
             if request.method == "OPTIONS":
                 response: HttpResponseBase = HttpResponse(status=204)
@@ -109,6 +112,8 @@ class GatewayView(APIView):
             request_id=self.request_id,
             strict=strict,
             stop_tags=self._stop_tags(),
+            recording=self._recording,
+            record=self.record,
         )
         return self._exchange
 
@@ -125,6 +130,14 @@ class GatewayView(APIView):
             return read_tags(named)
         except InvalidTags as error:
             raise InvalidRequest(f"{_STOP_TAGS} cannot be used: {error}.", param=_STOP_TAGS) from error
+
+    def record(self) -> Recording:
+        """Have this request kept in the request log."""
+        if self._recording is None:
+            most, done = settings.REQUEST_LOG_MAX_BYTES, gateway.requests.add
+            self._recording = Recording(self.request, self.token, request_id=self.request_id, most=most, done=done)
+            self.request.pulse.is_heard_by(self._recording)  # type: ignore[attr-defined]
+        return self._recording
 
     def keep_alive(self) -> None:
         """Have comments sent wherever the event stream that will be the answer is silent for HEARTBEAT_SECONDS, from now on."""
@@ -144,6 +157,8 @@ class GatewayView(APIView):
             raise MethodNotAllowed(f"{request.method} is not supported for {request.path}. Use {self._methods}.")
         # DRF's `initial` without content negotiation and versions: the API speaks JSON and has one version.
         self.perform_authentication(request)
+        if request.auth is not None and is_wanted(self.token.record_until):
+            self.record()
         self.check_permissions(request)
         self.check_throttles(request)
         if self.passes_as and method == "post" and gateway.pool.roster.servers:
