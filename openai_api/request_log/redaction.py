@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from credentials.crypto import mask, redact
 
@@ -37,8 +37,9 @@ def cleaner(secrets: Iterable[str]) -> Clean:
 def shown_url(url: str) -> str:
     """Without a name and password, and without the values of parameters, which give access at some addresses."""
     parts = urlsplit(url)
-    query = [(name, value if name in _HARMLESS else "…") for name, value in parse_qsl(parts.query, keep_blank_values=True)]
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=urlencode(query, safe="…")).geturl()
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    query = "&".join(f"{quote(name)}={quote(value) if name in _HARMLESS else '…'}" for name, value in given)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query).geturl()
 
 
 def _forms(secret: str) -> set[str]:
