@@ -29,6 +29,7 @@ class UsageRecordAdmin(ModelAdmin):
     list_per_page = 50
     list_fullwidth = True
     show_full_result_count = False
+    readonly_fields = ("recorded",)
 
     def has_add_permission(self, request):
         return False
@@ -40,13 +41,9 @@ class UsageRecordAdmin(ModelAdmin):
         return False
 
     def get_fields(self, request, obj=None):
-        return [
-            *super().get_fields(request, obj),
-            *(("recorded",) if request.user.has_perm("openai_api.view_loggedrequest") else ()),
-        ]
-
-    def get_readonly_fields(self, request, obj=None):
-        return ("recorded",)
+        fields = super().get_fields(request, obj)
+        may_read = request.user.has_perm("openai_api.view_loggedrequest")
+        return fields if may_read else [name for name in fields if name != "recorded"]
 
     @display(description="request log", empty_value="-")
     def recorded(self, record: UsageRecord) -> str:

@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.contrib.admin.options import ModelAdmin as PlainModelAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.timezone import localtime, now
 from unfold.admin import ModelAdmin
@@ -37,22 +38,23 @@ class RecordingAdmin(PoolPages, ModelAdmin):
         return bool(self.has_change_permission(request) and request.user.has_perm(MAY_RECORD))
 
     @admin.action(description="Record for 15 minutes", permissions=["record"])
-    def record_15_minutes(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        self._record(request, queryset, timedelta(minutes=15))
+    def record_15_minutes(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self._record(request, queryset, timedelta(minutes=15))
 
     @admin.action(description="Record for 1 hour", permissions=["record"])
-    def record_1_hour(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        self._record(request, queryset, timedelta(hours=1))
+    def record_1_hour(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self._record(request, queryset, timedelta(hours=1))
 
     @admin.action(description="Record for 24 hours", permissions=["record"])
-    def record_24_hours(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        self._record(request, queryset, timedelta(hours=24))
+    def record_24_hours(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self._record(request, queryset, timedelta(hours=24))
 
     @admin.action(description="Stop recording", permissions=["record"])
-    def stop_recording(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def stop_recording(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         rows = [row for row in queryset if recorded_until(row) is not None]
         self._set(request, rows, None, "Recording was switched off.")
         self.message_user(request, f"{how_many(len(rows), self.opts.verbose_name)} no longer recorded.")
+        return self._back(request, queryset)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -72,11 +74,19 @@ class RecordingAdmin(PoolPages, ModelAdmin):
             "list_url": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
         }
 
-    def _record(self, request: HttpRequest, queryset: QuerySet[Any], span: timedelta) -> None:
+    def _record(self, request: HttpRequest, queryset: QuerySet[Any], span: timedelta) -> HttpResponse | None:
         until = now() + span
         rows = list(queryset)
         self._set(request, rows, until, f"Recording was switched on until {localtime(until):%Y-%m-%d %H:%M:%S %Z}.")
         self.message_user(request, f"{how_many(len(rows), self.opts.verbose_name)} recorded until {_moment(until)}.")
+        return self._back(request, queryset)
+
+    def _back(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """To the page on which it was asked for; None: to the list."""
+        row = queryset.first()
+        if "on_its_page" not in request.POST or row is None:
+            return None
+        return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", row.pk)
 
     def _set(self, request: HttpRequest, rows: list[Any], until: datetime | None, said: str) -> None:
         self.model.objects.filter(pk__in=[row.pk for row in rows]).update(record_until=until)

@@ -1,12 +1,14 @@
 """The request log in the admin: what was recorded, and who has read it."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.models import DELETION, LogEntry
+from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import QuerySet, TextField
+from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import filesizeformat
@@ -16,6 +18,7 @@ from django.utils.timezone import localtime
 from unfold.decorators import action, display
 
 from credentials.admin.shown import ReadOnlyAdmin, how_many
+from credentials.crypto import decrypt
 from openai_api.models import LoggedRequest
 from openai_api.request_log.kept import unpacked
 from openai_api.request_log.page import kind_of, page_of
@@ -28,7 +31,7 @@ _NAMED = 20
 
 @admin.register(LoggedRequest)
 class LoggedRequestAdmin(ReadOnlyAdmin):
-    list_display = ("at", "result", "models", "whose", "asked", "took", "attempts", "size")
+    list_display = ("at", "result", "asked", "whose", "took", "attempts", "size")
     list_filter = (ResultFilter, "started_at", ("token", admin.RelatedOnlyFieldListFilter), "model_served", "stream")
     list_select_related = ("owner", "token")
     search_fields = (
@@ -36,7 +39,7 @@ class LoggedRequestAdmin(ReadOnlyAdmin):
         "dialect",
     )
     search_help_text = f"Request id, model, token, owner or path; and what was said in the newest {SEARCHED}"
-    ordering = ("-pk",)
+    ordering = ("-started_at",)
     actions_list = ("delete_all",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LoggedRequest]:
@@ -72,8 +75,7 @@ class LoggedRequestAdmin(ReadOnlyAdmin):
         except ImproperlyConfigured:  # Its key is no longer among CREDENTIAL_ENCRYPTION_KEYS.
             page |= {"record": record, "is_sealed": True}
         context = self.admin_site.each_context(request) | page
-        # What people wrote must not lie in a cache of the browser's.
-        return TemplateResponse(request, "openai_api/logged_request.html", context, headers={"Cache-Control": "no-store"})
+        return TemplateResponse(request, "openai_api/logged_request.html", context)
 
     @action(description="Delete all …", icon="delete_sweep", permissions=["delete"])
     def delete_all(self, request: HttpRequest) -> HttpResponse:
@@ -84,7 +86,7 @@ class LoggedRequestAdmin(ReadOnlyAdmin):
             said = f"{how_many(number, 'recorded request')} deleted."
             kind = ContentType.objects.get_for_model(LoggedRequest)
             LogEntry.objects.create(
-                user_id=request.user.pk, content_type=kind, object_repr="all", action_flag=DELETION, change_message=said
+                user=cast(User, request.user), content_type=kind, object_repr="all", action_flag=DELETION, change_message=said
             )
             self.message_user(request, said)
             return redirect("admin:openai_api_loggedrequest_changelist")
@@ -106,19 +108,14 @@ class LoggedRequestAdmin(ReadOnlyAdmin):
     def result(self, record: LoggedRequest) -> tuple[str, str]:
         return result_of(record)
 
-    @display(description="model", ordering="model_served", empty_value="-")
-    def models(self, record: LoggedRequest) -> str:
-        if record.model_served in ("", record.model_asked):
-            return record.model_asked
-        return format_html("{} →<br>{}", record.model_asked, record.model_served)
+    @display(description="asked", ordering="model_served")
+    def asked(self, record: LoggedRequest) -> str:
+        models = dict.fromkeys(filter(None, (record.model_asked, record.model_served)))
+        return _two_lines(" → ".join(models) or record.method, record.path, "18rem")
 
     @display(description="token", ordering="token_label", empty_value="-")
     def whose(self, record: LoggedRequest) -> str:
-        return format_html('<span class="two-lines"><b>{}</b><small>{}</small></span>', record.token_label, record.owner or "")
-
-    @display(description="asked", ordering="path")
-    def asked(self, record: LoggedRequest) -> str:
-        return format_html('<span class="short">{} {}</span>', record.method, record.path)
+        return _two_lines(record.token_label, record.owner or "")
 
     @display(description="ms", ordering="total_ms")
     def took(self, record: LoggedRequest) -> str:
@@ -129,14 +126,20 @@ class LoggedRequestAdmin(ReadOnlyAdmin):
         return filesizeformat(record.bytes)
 
 
+def _two_lines(first: str, second: object, width: str = "9.5rem") -> str:
+    return format_html('<span class="two-lines" style="max-width: {}"><b>{}</b><small>{}</small></span>', width, first, second)
+
+
 def _saying(queryset: QuerySet[LoggedRequest], text: str) -> list[int]:
     """Of the newest, those in whose texts this stands."""
     wanted, found = text.casefold(), []
-    for record in queryset.order_by("-pk").defer(None)[:SEARCHED]:
+    # As ciphertext: one that no key opens must not keep the others from being found.
+    sealed = queryset.order_by("-started_at").annotate(sealed=Cast("content", TextField())).values_list("pk", "sealed")
+    for pk, ciphertext in sealed[:SEARCHED]:
         try:
-            kept = unpacked(record.content)
+            kept = unpacked(decrypt(ciphertext))
         except ImproperlyConfigured:
             continue
         if any(wanted in said.casefold() for said in kept.texts()):
-            found.append(record.pk)
+            found.append(pk)
     return found

@@ -115,7 +115,8 @@ def test_a_stream_is_kept_as_it_left(castor, ask):
 
 
 def test_what_passes_to_a_server_is_kept_on_both_sides(ask, elsewhere):
-    stream = b'data: {"choices":[{"delta":{"content":"h\xc3\xa9"}}]}\n\ndata: {"choices":[{"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    said = (b'{"choices":[{"delta":{"content":"h\xc3\xa9"}}]}', b'{"choices":[{"finish_reason":"stop"}]}', b"[DONE]")
+    stream = b"".join(b"data: %b\n\n" % event for event in said)
     elsewhere.script(streaming(stream[:30], stream[30:]))
     body = b'{"model":"watched-1", "stream":true,"messages":[],  "odd":1.0}'
     _, content, record = ask(body, request_id="passed")
@@ -140,7 +141,10 @@ def test_after_a_failover_both_attempts_are_there_and_the_body_once(ask, google)
 def test_a_form_is_kept_as_names_and_sizes(ask, google):
     sound = b"RIFF" + bytes(5000)
     request = httpx.Request(
-        "POST", "http://castor", data={"model": "watched-asr", "prompt": "names: Ada"}, files={"file": ("a.wav", sound, "audio/wav")}
+        "POST",
+        "http://castor",
+        data={"model": "watched-asr", "prompt": "names: Ada"},
+        files={"file": ("a.wav", sound, "audio/wav")},
     )
     _, _, record = ask(
         request.read(), path="/v1/audio/transcriptions", request_id="form", Content_Type=request.headers["content-type"]
@@ -169,7 +173,9 @@ def test_what_is_no_json_and_no_text_is_kept_as_it_can_be(castor, ask):
 
 
 def test_an_upload_to_google_is_kept_call_by_call_without_the_address_that_anybody_may_write_to(ask, google):
-    request = httpx.Request("POST", "http://castor", data={"purpose": "user_data"}, files={"file": ("a.txt", b"some words", "text/plain")})
+    request = httpx.Request(
+        "POST", "http://castor", data={"purpose": "user_data"}, files={"file": ("a.txt", b"some words", "text/plain")}
+    )
     status, _, record = ask(request.read(), path="/v1/files", request_id="upload", Content_Type=request.headers["content-type"])
     begin, send = record.attempts[0].calls
     assert status == 200
@@ -315,7 +321,7 @@ def test_the_sdk_notices_nothing(castor):
 
 @pytest.mark.parametrize(
     "text",
-    ["it's $HOME `id` \"quoted\" \\ and\nEOF\nEOF_\nmore", "é 你好", "x" * 400 + " " + "long words " * 1500],
+    ['it\'s $HOME `id` "quoted" \\ and\nEOF\nEOF_\nmore', "é 你好", "x" * 400 + " " + "long words " * 1500],
     ids=["shell", "letters", "long"],
 )
 def test_the_command_gets_the_same_answer(castor, ask, elsewhere, text):
