@@ -249,7 +249,7 @@ class Gateway:
             return
         try:
             saved = await self.in_database(request_log.save, waiting)
-        except BaseException:
+        except (DatabaseError, asyncio.CancelledError):  # After a fault of ours they would only run into it again.
             self.requests.put_back(waiting)
             raise
         self.requests.put_back(waiting[saved:])

@@ -67,17 +67,12 @@ def save(recordings: list[Recording], *, seconds: float = SECONDS_A_ROUND) -> in
     """Write the first of them; returns how many that were."""
     until = time.monotonic() + seconds
     rows: list[LoggedRequest] = []
-    done = 0
     for recording in recordings:
-        done += 1
-        try:
-            rows.append(row_of(recording))
-        except ValueError as error:  # Texts that are none, whoever sent them.
-            _leave_out(recording.request_id, error)
+        rows.append(row_of(recording))
         if time.monotonic() >= until:
             break
     _insert(rows)
-    return done
+    return len(rows)
 
 
 def row_of(recording: Recording) -> LoggedRequest:
@@ -157,17 +152,13 @@ def _insert(rows: list[LoggedRequest]) -> None:
     try:
         with transaction.atomic():
             LoggedRequest.objects.bulk_create(rows, batch_size=100)
-    except (DataError, IntegrityError) as refusal:
+    except (DataError, IntegrityError, OverflowError, ValueError) as refusal:
         if len(rows) > 1:
             for row in rows:
                 _insert([row])
-        else:
-            _leave_out(rows[0].request_id, refusal)
-
-
-def _leave_out(request_id: str, error: Exception) -> None:
-    # What the error says may quote the request.
-    log.warning("A recorded request cannot be written; it is left out.", id=request_id, error=type(error).__name__)
+        else:  # What the refusal says may quote the request.
+            error = type(refusal).__name__
+            log.warning("A recorded request cannot be written; it is left out.", id=rows[0].request_id, error=error)
 
 
 def _without_what_has_gone(rows: list[LoggedRequest]) -> None:

@@ -29,9 +29,14 @@ def cleaner(secrets: Iterable[str]) -> Clean:
     def clean(text: str) -> str:
         if known is not None:
             text = known.sub(lambda match: masks[match.group()], text)
-        return redact(_MORE_SHAPES.sub(lambda match: mask(match.group()), text)).replace("\0", "�")
+        return _storable(redact(_MORE_SHAPES.sub(lambda match: mask(match.group()), text)))
 
     return clean
+
+
+def _storable(text: str) -> str:
+    """No database takes half a pair of surrogates, and PostgreSQL no NUL."""
+    return text.replace("\0", "�").encode(errors="replace").decode()
 
 
 def shown_url(url: str) -> str:
