@@ -189,6 +189,7 @@ class Exchange:
             step = plan.next()
             try:
                 await self._ask(step, order, notices)
+                self._record = None  # It holds the request, which may be large, and the answer may take long.
                 self._stands_in = step.model if step.instead else ""
                 return bool(step.server)
             except NOBODY_CAN as error:

@@ -11,7 +11,6 @@ from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.timezone import localtime
@@ -31,7 +30,7 @@ _NAMED = 20
 
 @admin.register(LoggedRequest)
 class LoggedRequestAdmin(ReadOnlyAdmin):
-    list_display = ("at", "result", "asked", "whose", "took", "attempts", "size")
+    list_display = ("at", "result", "asked", "whose", "took", "attempts")
     list_filter = (ResultFilter, "started_at", ("token", admin.RelatedOnlyFieldListFilter), "model_served", "stream")
     list_select_related = ("owner", "token")
     search_fields = (
@@ -120,10 +119,6 @@ class LoggedRequestAdmin(ReadOnlyAdmin):
     @display(description="ms", ordering="total_ms")
     def took(self, record: LoggedRequest) -> str:
         return f"{record.total_ms:,.0f}"
-
-    @display(description="kept", ordering="bytes")
-    def size(self, record: LoggedRequest) -> str:
-        return filesizeformat(record.bytes)
 
 
 def _two_lines(first: str, second: object, width: str = "9.5rem") -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from openai_api.models import LoggedRequest, UsageRecord
 from openai_api.request_log.curl import as_curl, is_faithful
 from openai_api.request_log.kept import Attempt, Kept, Pairs, Text
+from openai_api.request_log.saying import saying
 
 
 def page_of(record: LoggedRequest, kept: Kept, *, address: str) -> dict[str, Any]:
@@ -17,6 +18,7 @@ def page_of(record: LoggedRequest, kept: Kept, *, address: str) -> dict[str, Any
         "request_text": _shown(kept.request),
         "attempts": [_attempt(attempt, kept, number) for number, attempt in enumerate(kept.attempts, kept.earlier_attempts + 1)],
         "answer": _shown(kept.answer),
+        "saying": _plain(saying(kept.answer.text)),
         "answer_headers": _lines(kept.answer_headers),
         "answer_kind": kind_of(kept.answer_status),
         "usage": UsageRecord.objects.filter(uid=record.usage_uid).first() if record.usage_uid else None,
@@ -61,5 +63,8 @@ def _pretty(text: Text) -> str:
 
 
 def _lines(pairs: Pairs) -> dict[str, Any]:
-    text = "\n".join(f"{name}: {value}" for name, value in pairs)
-    return _shown(Text(text, len(text.encode())))
+    return _plain("\n".join(f"{name}: {value}" for name, value in pairs))
+
+
+def _plain(text: str) -> dict[str, Any]:
+    return {"text": text, "size": len(text.encode(errors="replace"))}
