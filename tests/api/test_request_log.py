@@ -241,7 +241,7 @@ def test_no_secret_is_kept_wherever_it_stood(castor, ask, elsewhere):
         {"model": "watched-1", "messages": [{"role": "user", "content": said}], "user": token},
         path=f"{CHAT}?key={token}",
         request_id="secrets",
-        X_Castor_Stop_Tags=token,
+        X_Castor_Strict=token,
         Cookie=f"session={token}",
     )
     assert status == 200
