@@ -6,7 +6,7 @@ NODE = tests/clients/node
 GEMINI_CLI = tests/gemini_cli
 SOURCES = credentials openai_api proxy_site
 # What meets the database. All else would but say the same once more.
-ON_POSTGRESQL = tests/credentials $(foreach part,account_setup adversity checks file_deletion file_store files gateway server_checks \
+ON_POSTGRESQL = tests/credentials tests/request_log $(foreach part,account_setup adversity checks file_deletion file_store files gateway server_checks \
 	sign_in_outage signatures tasks usage,tests/api/test_$(part).py)
 # Where it is, if the system's Node is too old. By its folder: older npms make no links to what is optional.
 OWN_NODE = $(CURDIR)/$(GEMINI_CLI)/node/node_modules
