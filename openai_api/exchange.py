@@ -5,7 +5,7 @@ Resolves the model, has the order prepared, relays (several times for several ch
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import cache
 from types import TracebackType
@@ -23,6 +23,7 @@ from openai_api.orders.base import Desk, Order, Ready
 from openai_api.orders.passage import Passage
 from openai_api.plan import LONGEST_MODEL, NOBODY_CAN, Plan
 from openai_api.relay import Relay, Trace
+from openai_api.request_log.recording import Recording, is_wanted
 from openai_api.translation.conversation import Notice
 from openai_api.translation.events import Event, MediaDelta, ToolCallDelta
 from openai_api.upstream.base import FILES, Prepared
@@ -50,8 +51,13 @@ class Exchange:
         request_id: str,
         strict: bool,
         stop_tags: tuple[str, ...] | None = None,
+        recording: Recording | None = None,
+        record: Callable[[], Recording] | None = None,
     ) -> None:
-        """`stop_tags`: those that the caller has named, if any; an empty tuple says that there shall be none."""
+        """`stop_tags`: those that the caller has named, if any; an empty tuple says that there shall be none.
+
+        `recording`: where the request is recorded already; `record` has it recorded from now on.
+        """
         self.model = ""
         self.failures: list[GatewayError] = []
         """What came of those parts of the order that were not served, where the others are an answer without them."""
@@ -66,6 +72,8 @@ class Exchange:
         self._stop_tags = stop_tags
         self._started = time.monotonic()
         self._settled = False
+        self._recording = recording
+        self._record = record
         self._relays: list[Relay] = []
         self._answering: list[Relay] = []
         self._traces: list[Trace] = []
@@ -181,6 +189,7 @@ class Exchange:
             step = plan.next()
             try:
                 await self._ask(step, order, notices)
+                self._record = None  # It holds the request, which may be large, and the answer may take long.
                 self._stands_in = step.model if step.instead else ""
                 return bool(step.server)
             except NOBODY_CAN as error:
@@ -191,14 +200,17 @@ class Exchange:
 
     async def _ask(self, step: Step, order: Order | None, notices: tuple[Notice, ...]) -> None:
         roster = self._gateway.pool.roster
+        if step.route is not None and is_wanted(step.route.record_until) and self._record is not None:
+            self._recording = self._record()
         if order is None or step.server:
             ready = self._handed_on(step, roster)
         else:
             ready = await self._prepared(step, order, notices, roster)
+        ask = ready.ask if self._recording is None else self._recording.asking(ready.ask)
         self._relays = [
             Relay(
                 self._gateway.pool,
-                ready.ask,
+                ask,
                 prepared,
                 # What passes knows itself whether it is to be whole.
                 whole=(ready.held or not self._stream) and not step.server,
@@ -265,6 +277,8 @@ class Exchange:
             self._fill_entry()
             self._gateway.usage.end(self._entry)
             _log(self._entry, self._token, self._notices, self._story)
+            if self._recording is not None:
+                self._recording.settled(self._entry)
 
     def _fill_entry(self) -> None:
         entry, traces = self._entry, self._traces

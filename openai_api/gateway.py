@@ -33,6 +33,7 @@ from openai_api.manner import Manner
 from openai_api.media_store import MediaStore
 from openai_api.pictures.studio import Studio
 from openai_api.relay import Limits
+from openai_api.request_log import log as request_log
 from openai_api.signatures import SignatureStore
 from openai_api.translation.gemini.capabilities import SHIPPED_MODELS
 from openai_api.upstream.access import AccessTokens
@@ -57,6 +58,8 @@ TALLY_SECONDS = 5.0
 STALE_SECONDS = 300.0
 """After which all rests are read again: what has ended meanwhile may have been tidied away."""
 ORPHANS_EVERY = 60.0
+SECONDS_AT_THE_END = 5.0
+"""For recorded requests that are still to be written when this process ends."""
 LOOKUP_SECONDS = 2.0
 """How long a request waits for signatures from the database, which may be busy with a backlog, or gone."""
 
@@ -115,6 +118,7 @@ class Gateway:
         self.usage = UsageLog(Journal(settings.VAR_DIR / "journal"))
         self.signatures = SignatureStore(self._look_up_signatures)
         self.files = FileStore(self.in_database)
+        self.requests = request_log.RequestLog()
         self.shipped = {model.name: ModelCard(**msgspec.structs.asdict(model)) for model in SHIPPED_MODELS}
         # One thread, started before the first request: the only one that speaks to the database on this process's behalf.
         self._database = ThreadPoolExecutor(1, thread_name_prefix="castor-db")
@@ -148,6 +152,7 @@ class Gateway:
         self.usage.close()
         self._tallied = 0.0  # Nothing may be left unwritten.
         await self._sync()
+        await self._save_last_requests()
         await self.in_database(connections.close_all)
         self._database.shutdown()
 
@@ -191,6 +196,7 @@ class Gateway:
             await self._save()
             await self._load()
             await self.in_database(self._import_usage)
+            await self._save_requests()
         except DatabaseError as error:
             self._note_outage(str(error))
             return
@@ -237,6 +243,24 @@ class Gateway:
             pool.take_in(read.rests, version=read.version)
         if wanted := pool.probes_wanted(at=at):
             pool.probes_granted(*await self.in_database(store.claim_probes, wanted, at=datetime.fromtimestamp(at, UTC)), at=at)
+
+    async def _save_requests(self) -> None:
+        """Last of all: if there is too little time for something, then for these."""
+        waiting = self.requests.take()
+        if not waiting:
+            self.requests.is_through()
+            return
+        try:
+            saved = await self.in_database(request_log.save, waiting)
+        except (DatabaseError, asyncio.CancelledError):  # After a fault of ours they would only run into it again.
+            self.requests.put_back(waiting)
+            raise
+        self.requests.put_back(waiting[saved:])
+
+    async def _save_last_requests(self) -> None:
+        """What a round had no time for."""
+        with suppress(DatabaseError):
+            await self.in_database(request_log.save, self.requests.take(), seconds=SECONDS_AT_THE_END)
 
     def _read_pool(self, known: tuple[int, int] | None) -> tuple[Roster | None, RestsRead | None]:
         """What is new, in the database's thread; `known`: the versions that have been read."""

@@ -4,6 +4,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.timezone import now
 
+from credentials.crypto import EncryptedTextField
+
 
 class UsageRecord(models.Model):
     """One request: who asked what, who served it, what it cost in tokens and time. Written by `usage.py` alone.
@@ -88,3 +90,36 @@ class ThoughtSignature(models.Model):
 
     def __str__(self) -> str:
         return self.call_id
+
+
+class LoggedRequest(models.Model):
+    """One request with all that was said, kept where an admin has asked for it. Written by `request_log` alone.
+
+    Names are kept beside the keys, as in the records of usage. What people wrote stands in `content` alone.
+    """
+
+    started_at = models.DateTimeField("time", db_index=True)
+    request_id = models.CharField(max_length=100, db_index=True)
+    usage_uid = models.CharField(max_length=40, blank=True, db_index=True, help_text="Of its usage record; empty: it has none.")
+    token = models.ForeignKey("credentials.ClientToken", null=True, on_delete=models.SET_NULL, related_name="+")
+    token_label = models.CharField("token", max_length=150, blank=True)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    method = models.CharField(max_length=10)
+    path = models.CharField(max_length=500)
+    dialect = models.CharField(max_length=20, blank=True)
+    model_asked = models.CharField(max_length=200, blank=True)
+    model_served = models.CharField("model", max_length=200, blank=True)
+    stream = models.BooleanField(default=False)
+    status = models.PositiveSmallIntegerField(help_text="HTTP status; 499: the client went away.")
+    error = models.CharField(max_length=60, blank=True, help_text="Error class.")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    total_ms = models.FloatField(default=0)
+    bytes = models.PositiveIntegerField(help_text="Of its content, compressed.")
+    content = EncryptedTextField(help_text="`request_log.kept`: what was sent and answered, compressed and encrypted.")
+
+    class Meta:
+        verbose_name = "recorded request"
+        permissions = [("record_requests", "Can have requests recorded")]
+
+    def __str__(self) -> str:
+        return self.request_id

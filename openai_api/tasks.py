@@ -18,6 +18,7 @@ from openai_api.checks import check_credentials
 from openai_api.file_deletion import delete_expired, delete_files
 from openai_api.media_store import MediaStore
 from openai_api.models import ThoughtSignature, UsageRecord
+from openai_api.request_log import tidying
 
 LISTING_LASTS = timedelta(hours=6)
 QUOTA_LASTS = timedelta(minutes=15)
@@ -84,6 +85,11 @@ def delete_several_files(file_ids: list[str]) -> None:
 @shared_task
 def forget_old_usage() -> None:
     UsageRecord.objects.filter(started_at__lt=now() - timedelta(days=settings.USAGE_DAYS)).delete()
+
+
+@shared_task
+def forget_old_requests() -> None:
+    tidying.forget_old()
 
 
 @shared_task

@@ -42,6 +42,7 @@ app.conf.beat_schedule = {
     "forget-expired-signatures": _every(3600.0, "openai_api.tasks.forget_expired_signatures"),
     "forget-expired-media": _every(3600.0, "openai_api.tasks.forget_expired_media"),
     "forget-expired-files": _every(300.0, "openai_api.tasks.forget_expired_files"),
+    "forget-old-requests": _every(60.0, "openai_api.tasks.forget_old_requests"),
     "forget-old-usage": _every(86400.0, "openai_api.tasks.forget_old_usage"),
 }
 

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
+from openai_api.request_log.recording import Recording
 from openai_api.streaming import COMMENTS, ByteStream, Voice
 
 
 class Pulse:
     """Sends the messages of one response, and signs of life wherever nothing else was sent for `seconds` (0: never)."""
 
-    __slots__ = ("_last", "_loop", "_opening", "_saying", "_send", "_timer", "has_begun", "seconds", "voice")
+    __slots__ = ("_ear", "_last", "_loop", "_opening", "_saying", "_send", "_timer", "has_begun", "seconds", "voice")
 
     def __init__(self, send, seconds: float) -> None:
         self.has_begun = False
@@ -27,6 +28,7 @@ class Pulse:
         self.voice = COMMENTS
         """What the signs of life are, if there are any."""
         self._send = send
+        self._ear: Recording | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._saying: asyncio.Task[None] | None = None
 
@@ -38,6 +40,18 @@ class Pulse:
             self._opening = opening
             self._last = self._loop.time()
             self._wait(self.seconds)
+
+    def is_heard_by(self, ear: Recording) -> None:
+        """From now on it is told all that goes out, signs of life too, and in the end that nothing more will."""
+        self._ear, send = ear, self._send
+        if self.has_begun:
+            ear.has_begun()
+
+        async def send_and_tell(message) -> None:
+            await send(message)
+            ear.hear(message)
+
+        self._send = send_and_tell
 
     async def send(self, message) -> None:
         """What the response itself has to say; a start that is out already is left out."""
@@ -60,6 +74,8 @@ class Pulse:
         self.fall_silent()
         if self._saying is not None:
             self._saying.cancel()
+        if self._ear is not None:
+            self._ear.ended()
 
     def _wait(self, seconds: float) -> None:
         self._timer = self._loop.call_later(seconds, self._look)

@@ -211,6 +211,9 @@ MEDIA_DIR = VAR_DIR / "media"
 make_folders(MEDIA_DIR)
 SIGNATURE_DAYS = env.number("SIGNATURE_DAYS", 7, least=0.01)
 USAGE_DAYS = env.number("USAGE_DAYS", 365, least=1)
+REQUEST_LOG_MAX_BYTES = env.whole("REQUEST_LOG_MAX_BYTES", 256 * 1024, least=1024)
+REQUEST_LOG_DAYS = env.number("REQUEST_LOG_DAYS", 7, least=0.01)
+REQUEST_LOG_MAX_MB = env.whole("REQUEST_LOG_MAX_MB", 512, least=1)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["credentials.authentication.BearerToken"],
@@ -236,6 +239,7 @@ _PAGES = [
     ("Model aliases", "alt_route", "admin:credentials_modelalias_changelist", "credentials.view_modelalias"),
     ("Model routes", "fork_right", "admin:credentials_modelroute_changelist", "credentials.view_modelroute"),
     ("Usage", "query_stats", "admin:openai_api_usagerecord_changelist", "openai_api.view_usagerecord"),
+    ("Request log", "plagiarism", "admin:openai_api_loggedrequest_changelist", "openai_api.view_loggedrequest"),
     ("Files", "draft", "admin:openai_api_uploadedfile_changelist", "openai_api.view_uploadedfile"),
     ("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
     ("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),

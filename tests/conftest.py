@@ -7,12 +7,16 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
+from hypothesis import settings
 
 from credentials.accounts import tokens
 from credentials.accounts.outage import outage
 from tests import postgresql
 
 ALIASES = ("0002_default_aliases", "0007_embedding_aliases", "0008_media_aliases")
+
+settings.register_profile("castor", settings.default, deadline=None)  # How fast things are is told by bench/.
+settings.load_profile("castor")
 
 pytest_plugins = ["tests.google.fixtures", "tests.servers.fixtures", "tests.clients.node_sdk", "tests.api.server"]
 

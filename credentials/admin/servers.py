@@ -17,6 +17,7 @@ from unfold.decorators import action, display
 from credentials import runs, store
 from credentials.admin.filters import LastErrorFilter, ReasonFilter, ServerFilter, StateFilter, UsedFilter
 from credentials.admin.pooled import CredentialAdmin
+from credentials.admin.recording import RecordingAdmin
 from credentials.admin.shown import LINK, PoolPages, ago, how_many, some
 from credentials.forms import CredentialForm
 from credentials.health import State
@@ -135,9 +136,11 @@ class ServerKeyAdmin(CredentialAdmin):
 
 
 @admin.register(ModelRoute)
-class ModelRouteAdmin(ModelAdmin):
+class ModelRouteAdmin(RecordingAdmin):
     form = ModelRouteForm
-    list_display = ("pattern", "priority", "leads_to", "stand_in", "cut_at", "collected", "enabled", "note")
+    records_what = "the requests that take this route"
+    actions = RecordingAdmin.recording_actions
+    list_display = ("pattern", "priority", "leads_to", "stand_in", "cut_at", "collected", "recorded", "enabled", "note")
     list_editable = ("enabled",)
     list_filter = ("enabled", "server")
     list_select_related = ("server",)

@@ -10,22 +10,24 @@ from django.utils.timezone import now
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from credentials.admin.recording import RecordingAdmin
 from credentials.admin.shown import some
 from credentials.forms import ClientTokenForm, ModelAliasForm
 from credentials.models import ClientToken, ModelAlias, PoolVersion
 
 
 @admin.register(ClientToken)
-class ClientTokenAdmin(ModelAdmin):
+class ClientTokenAdmin(RecordingAdmin):
     form = ClientTokenForm
-    list_display = ("__str__", "owner", "state_chip", "may_use", "expires_at", "last_used_at", "created_at")
+    records_what = "the requests of this token"
+    list_display = ("__str__", "owner", "state_chip", "recorded", "may_use", "expires_at", "last_used_at", "created_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "owner")
     list_select_related = ("owner",)
     search_fields = ("label", "prefix", "owner__username")
     autocomplete_fields = ("owner",)
     ordering = ("-pk",)
     list_per_page = 50
-    actions = ("revoke",)
+    actions = ("revoke", *RecordingAdmin.recording_actions)
     fieldsets = (
         (None, {"fields": ("owner", "label", "models", "expires_at")}),
         ("State", {"fields": ("prefix", "status", "revoked_at", "last_used_at", "created_at")}),

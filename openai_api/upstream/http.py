@@ -16,6 +16,7 @@ from msgspec import Struct
 from yarl import URL
 
 from credentials.health import Outcome
+from openai_api.request_log.recording import call_of_attempt
 from openai_api.translation.splicing import Streamed
 from openai_api.upstream.base import UpstreamRefused
 from openai_api.upstream.refusals import Refusal, read_refusal
@@ -91,6 +92,7 @@ class HttpClient:
         Leaving before the last byte closes the connection, which is how the upstream learns that nobody listens.
         """
         connection = _Connection()
+        recorded = call_of_attempt(method, url, headers, body)
         address, proxy = _route(url)
         send = partial(
             _request,
@@ -115,9 +117,13 @@ class HttpClient:
                 # It had been kept, and the server has closed it meanwhile: that says nothing about the server's health.
                 response = await send(_opened(self._fresh))
             async with response:
+                chunks: AsyncIterator[bytes] = response.content.iter_any()
+                if recorded is not None:
+                    recorded.answered(response.status, response.headers.get("Content-Type", ""))
+                    chunks = recorded.overheard(chunks)
                 if response.status != 200:
-                    raise UpstreamRefused(refused(response.status, await _error_body(response), response.headers))
-                yield Answer(response.headers, response.content.iter_any(), response.close)
+                    raise UpstreamRefused(refused(response.status, await _error_body(chunks), response.headers))
+                yield Answer(response.headers, chunks, response.close)
         except (aiohttp.ClientError, TimeoutError) as error:
             _raise_failed(error)
 
@@ -162,10 +168,10 @@ def _route(url: str) -> tuple[URL, str | None]:
     return address, None if proxy_bypass(address.host or "") else getproxies().get(address.scheme)
 
 
-async def _error_body(response: aiohttp.ClientResponse) -> bytes:
+async def _error_body(chunks: AsyncIterator[bytes]) -> bytes:
     """The body of a refusal, as far as it can matter."""
     body = bytearray()
-    async for chunk in response.content.iter_any():
+    async for chunk in chunks:
         body += chunk
         if len(body) >= MOST_ERROR_BYTES:
             break

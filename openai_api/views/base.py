@@ -24,6 +24,7 @@ from openai_api.ids import new_id
 from openai_api.late_errors import is_repeated, question
 from openai_api.orders.passage import Passage, passage_of, passage_of_form
 from openai_api.passing import passed_response
+from openai_api.request_log.recording import Recording, is_wanted
 from openai_api.streaming import COMMENTS, UNBUFFERED, WHITE_SPACE, Voice
 from openai_api.uploads import Form
 
@@ -65,6 +66,7 @@ class GatewayView(APIView):
         """Its servers have been asked in vain, or Google's turn comes first."""
         self._voice: Voice | None = None
         """Of the signs of life, once there may be some."""
+        self._recording: Recording | None = None
         try:
             if request.method == "OPTIONS":
                 response: HttpResponseBase = HttpResponse(status=204)
@@ -117,6 +119,8 @@ class GatewayView(APIView):
             request_id=self.request_id,
             strict=strict,
             stop_tags=self._stop_tags(),
+            recording=self._recording,
+            record=self.record,
         )
         return self._exchange
 
@@ -133,6 +137,14 @@ class GatewayView(APIView):
             return read_tags(named)
         except InvalidTags as error:
             raise InvalidRequest(f"{_STOP_TAGS} cannot be used: {error}.", param=_STOP_TAGS) from error
+
+    def record(self) -> Recording:
+        """Have this request kept in the request log."""
+        if self._recording is None:
+            most, done = settings.REQUEST_LOG_MAX_BYTES, gateway.requests.add
+            self._recording = Recording(self.request, self.token, request_id=self.request_id, most=most, done=done)
+            self.request.pulse.is_heard_by(self._recording)  # type: ignore[attr-defined]
+        return self._recording
 
     def keep_alive(self) -> None:
         """Have comments sent wherever the event stream that will be the answer is silent for HEARTBEAT_SECONDS, from now on."""
@@ -159,6 +171,8 @@ class GatewayView(APIView):
             raise MethodNotAllowed(f"{request.method} is not supported for {request.path}. Use {self._methods}.")
         # DRF's `initial` without content negotiation and versions: the API speaks JSON and has one version.
         self.perform_authentication(request)
+        if request.auth is not None and is_wanted(self.token.record_until):
+            self.record()
         self.check_permissions(request)
         self.check_throttles(request)
         if settings.KEEPALIVE_JSON and (late := await self._late_error()) is not None:

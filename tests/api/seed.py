@@ -25,6 +25,8 @@ def main() -> None:
         "flash": ClientToken.issue(ada, allowed_models=["gemini-*-flash"])[1],
         "expired": ClientToken.issue(ada, expires_at=now() - timedelta(days=1))[1],
         "revoked": ClientToken.issue(ada, revoked_at=now())[1],
+        "recorded": ClientToken.issue(ada, label="rec", record_until=now() + timedelta(days=1))[1],
+        "no longer recorded": ClientToken.issue(ada, record_until=now() - timedelta(seconds=1))[1],
     }
     print(json.dumps(tokens))
 

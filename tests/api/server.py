@@ -36,7 +36,7 @@ RESTRICTED = {
 
 
 class Castor:
-    """A running server. `tokens` maps a sort of token (full, other, flash, expired, revoked) to its plain text."""
+    """A running server. `tokens` maps a sort of token (full, other, flash, expired, revoked, recorded …) to its plain text."""
 
     def __init__(
         self, var: Path, databases: Databases, tokens: dict[str, str], environment: dict[str, str], application: str

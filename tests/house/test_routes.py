@@ -59,7 +59,8 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.utils.timezone import now
 from credentials.models import Alert, ApiKey, CheckRun, ClientToken, GeminiCli, GoogleAccount, ModelAlias
 from credentials.models import GoogleLogin, ModelRoute, QuotaLimit, Server, ServerKey, UnknownError
-from openai_api.models import UploadedFile, UsageRecord
+from openai_api.models import LoggedRequest, UploadedFile, UsageRecord
+from openai_api.request_log.kept import Kept
 
 def session(user):
     store = SessionStore()
@@ -82,6 +83,7 @@ rows.append(ServerKey.objects.create(server=rows[-2], secret="sk-a-key-of-routes
 rows.append(UnknownError.objects.create(digest="d", status=418, body="tea", first_at=now(), last_at=now()))
 rows.append(Alert.objects.create(cause="throttled", message="Everybody is throttled.", began_at=now()))
 rows.append(UploadedFile.objects.create(id="file-1", owner=ada, bytes=1, created_at=now(), expires_at=now(), kept_until=now()))
+rows.append(LoggedRequest.objects.create(started_at=now(), method="GET", path="/", status=200, bytes=1, content=Kept().packed()))
 named = {f"{row._meta.app_label}/{row._meta.model_name}": row.pk for row in rows}
 sessions = {"user": session(ada), "clerk": session(clerk), "admin": session(User.objects.get(username="admin"))}
 print(json.dumps({"token": plain, "sessions": sessions, "rows": named}))
@@ -189,7 +191,8 @@ def test_an_admin_opens_every_page(house):
     # An autocompletion must say for which field it is; what Castor writes itself can be read only.
     written = ["openai_api/usagerecord", "openai_api/uploadedfile", "credentials/checkrun", "credentials/alert"]
     read_only = {f"admin/{name}/{action}" for name in written for action in ("add/", "<object_id>/delete/")}
-    assert refused == {"admin/autocomplete/", "admin/credentials/unknownerror/add/"} | read_only
+    deleted = {f"admin/{name}/add/" for name in ("credentials/unknownerror", "openai_api/loggedrequest")}
+    assert refused == {"admin/autocomplete/"} | deleted | read_only
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
