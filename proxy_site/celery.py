@@ -2,11 +2,16 @@
 
 import os
 import sys
+from typing import Any
 
-from celery import Celery
-from celery.signals import setup_logging, worker_ready
+import structlog
+from celery import Celery, Task
+from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun, worker_ready
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+from openai_api import heartbeat
+from openai_api.ids import current_request
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
 
@@ -43,7 +48,32 @@ app.conf.beat_schedule = {
     "forget-expired-media": _every(3600.0, "openai_api.tasks.forget_expired_media"),
     "forget-expired-files": _every(300.0, "openai_api.tasks.forget_expired_files"),
     "forget-old-usage": _every(86400.0, "openai_api.tasks.forget_old_usage"),
+    "give-a-sign-of-life": _every(heartbeat.EVERY, "openai_api.tasks.give_sign_of_life"),
 }
+
+_REQUEST = "castor_request"
+"""The header of a message that says for which request its task is done."""
+log = structlog.get_logger("castor.task")
+
+
+@before_task_publish.connect
+def name_the_request(headers: dict[str, Any], **_) -> None:
+    """Also of what a task sends in its turn."""
+    if request := current_request.get():
+        headers[_REQUEST] = request
+
+
+@task_prerun.connect
+def remember_the_request(task: Task, **_) -> None:
+    if request := task.request.get(_REQUEST):
+        current_request.set(request)
+        log.info("task", name=task.name)
+
+
+@task_postrun.connect
+def forget_the_request(task: Task, **_) -> None:
+    if task.request.get(_REQUEST):
+        current_request.set("")
 
 
 @worker_ready.connect
