@@ -10,16 +10,24 @@ BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 3
 
 
 class Series:
-    """One number."""
+    """One number, which is summed up."""
 
     __slots__ = ("_slot", "_values")
     width = 1
+    sums = True
 
     def __init__(self, region: Region, name: str) -> None:
-        self._values, self._slot = region.values, region.slot(name, self.width)
+        self._values, self._slot = region.values, region.slot(name, self.width, sums=self.sums)
 
     def add(self, amount: float = 1.0) -> None:
         self._values[self._slot] += amount
+
+
+class Level(Series):
+    """One number of this moment: what a process says of itself counts as long as it lives."""
+
+    __slots__ = ()
+    sums = False
 
     def set(self, value: float) -> None:
         self._values[self._slot] = value
@@ -67,16 +75,15 @@ def counter(name: str, meaning: str, *labels: str) -> Family[Series]:
     return Family(Series, name, "counter", meaning, *labels)
 
 
-def gauge(name: str, meaning: str, *labels: str) -> Family[Series]:
-    """Of this moment: what a process says of itself counts as long as it lives."""
-    return Family(Series, name, "gauge", meaning, *labels)
+def gauge(name: str, meaning: str, *labels: str) -> Family[Level]:
+    return Family(Level, name, "gauge", meaning, *labels)
 
 
 def histogram(name: str, meaning: str, *labels: str) -> Family[Timings]:
     return Family(Timings, name, "histogram", meaning, *labels)
 
 
-def found(name: str, meaning: str, *labels: str) -> Family[Series]:
+def found(name: str, meaning: str, *labels: str) -> Family[Level]:
     """A gauge that is nobody's: each scrape finds it out anew."""
     return Family(None, name, "gauge", meaning, *labels)
 

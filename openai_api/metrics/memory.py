@@ -6,6 +6,7 @@ outlives it, `kill -9` too: whoever comes next goes on counting in its region. I
 
 import mmap
 import os
+import re
 import time
 from collections.abc import Iterator
 
@@ -19,12 +20,15 @@ WIDEST = 32
 _HEAD = 16
 _SIZE = _HEAD + 8 * SLOTS + NAMES
 _OWNER, _USED = 0, 1
+_SUMS, _OF_NOW = "+", "="
+_LINE = re.compile(r"(\d+)([+=])(.*)", re.DOTALL)
 
 
 class Region:
     """Its head: the process that writes to it (0: none), and how many bytes of names there are. Then numbers, then names.
 
-    A name is a line: how many numbers it stands for, and the name. Its numbers lie behind those of the lines before it.
+    A name is a line: how many numbers it stands for, whether they are sums ("+") or of the moment ("="), and the name.
+    Its numbers lie behind those of the lines before it.
     """
 
     def __init__(self, memory: memoryview) -> None:
@@ -34,25 +38,22 @@ class Region:
         self._slots: dict[str, int] = {}
         self._free = 0
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether a process writes to it, so that what it says of this moment holds."""
-        return self._head[_OWNER] != 0
-
     def take(self) -> None:
         """Write to it from now on, behind what another process may have left."""
-        for name, slot, width in self._lines():
+        for name, slot, width, sums in self._lines():
             self._slots[name], self._free = slot, slot + width
+            if not sums:
+                self.values[slot] = 0.0
         self._head[_OWNER] = os.getpid()
 
     def leave(self) -> None:
         self._head[_OWNER] = 0
 
-    def slot(self, name: str, width: int) -> int:
+    def slot(self, name: str, width: int, *, sums: bool) -> int:
         """Where the numbers of this name lie. Those of names beyond all bounds lie together, and are not told."""
         if (known := self._slots.get(name)) is not None:
             return known
-        line = f"{width} {name}\n".encode()
+        line = f"{width}{_SUMS if sums else _OF_NOW}{name}\n".encode()
         used = self._head[_USED]
         if used + len(line) > len(self._names) or self._free + width > SLOTS - WIDEST:
             return SLOTS - WIDEST
@@ -62,15 +63,17 @@ class Region:
         return slot
 
     def series(self) -> Iterator[tuple[str, list[float]]]:
-        """Every name with its numbers."""
-        for name, slot, width in self._lines():
-            yield name, [float(value) for value in self.values[slot : slot + width]]
+        """Every name with its numbers; only the sums, where nobody lives to say anything of the moment."""
+        is_alive = self._head[_OWNER] != 0
+        for name, slot, width, sums in self._lines():
+            if sums or is_alive:
+                yield name, [float(value) for value in self.values[slot : slot + width]]
 
-    def _lines(self) -> Iterator[tuple[str, int, int]]:
+    def _lines(self) -> Iterator[tuple[str, int, int, bool]]:
         slot = 0
         for line in bytes(self._names[: self._head[_USED]]).decode().split("\n")[:-1]:
-            width, _, name = line.partition(" ")
-            yield name, slot, int(width)
+            width, sign, name = _LINE.findall(line)[0]
+            yield name, slot, int(width), sign == _SUMS
             slot += int(width)
 
 

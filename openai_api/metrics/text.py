@@ -12,13 +12,12 @@ _BOUNDS = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
 
 
 def totals(regions: Iterable[Region]) -> dict[str, list[float]]:
-    """Every series with its numbers, summed up over all processes. Those that have ended say nothing of this moment."""
+    """Every series with its numbers, summed up over all processes."""
     sums: dict[str, list[float]] = {}
     for region in regions:
         for name, values in region.series():
-            if region.is_alive or FAMILIES[_family_name(name)].kind != "gauge":
-                known = sums.get(name)
-                sums[name] = [one + other for one, other in zip(known, values, strict=True)] if known else values
+            known = sums.get(name)
+            sums[name] = [one + other for one, other in zip(known, values, strict=True)] if known else values
     return sums
 
 
