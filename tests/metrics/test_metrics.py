@@ -7,6 +7,8 @@ import signal
 import pytest
 
 from tests.api.server import Castor, chat_body
+from tests.metrics.dashboard import expressions
+from tests.metrics.prometheus import ALERTS, prometheus_of
 from tests.metrics.scrape import Page, scrape
 
 FLASH = "gemini-3.8-flash"
@@ -129,6 +131,22 @@ def test_the_token_opens_it_and_nothing_else_does_then(castor_with):
         assert "METRICS_TOKEN" in json.loads(body)["error"]["message"]
     assert castor.ask("GET", "/metrics", token="only-for-prometheus", X_Forwarded_For="8.8.8.8")[0] == 200
     assert castor.ask("POST", "/v1/chat/completions", chat_body(), token="only-for-prometheus")[0] == 401
+
+
+def test_a_real_prometheus_takes_the_page_every_rule_and_every_query_of_the_dashboard(castor_with, tmp_path):
+    castor = castor_with(METRICS_TOKEN="only-for-prometheus")
+    castor.chat()
+    with prometheus_of(castor, "only-for-prometheus", tmp_path) as prometheus:
+        assert prometheus.wait_for('up{job="castor"} == 1') == [1]
+        assert prometheus.wait_for('castor_requests_total{dialect="chat", status="2xx"}') == [1]
+        [group] = prometheus.ask("rules")["groups"]
+        assert [rule["name"] for rule in group["rules"]] == ALERTS
+        [target] = prometheus.ask("targets")["activeTargets"]
+        assert (target["health"], target["lastError"]) == ("up", "")
+        for expression in expressions():
+            prometheus.values(expression)  # Raises for what is no query.
+        assert prometheus.values("sum(castor_credentials)") == [300]
+        assert prometheus.values("castor_first_token_seconds_count") == [1]
 
 
 # --- /ready ----------------------------------------------------------------------------------------------------------
