@@ -139,7 +139,7 @@ def test_the_maps_were_read():
     audio = {"v1/audio/speech", "v1/audio/transcriptions", "v1/audio/translations"}
     texts = {"v1/completions", "v1/moderations", "v1/responses", "v1/rerank"}
     files = {"v1/files", *OF_ONE_FILE}
-    others = {"v1/embeddings", "v1/models", "v1/models/<model>", "media/<name>", "health", "ready", NOWHERE}
+    others = {"v1/embeddings", "v1/models", "v1/models/<model>", "media/<name>", "health", "ready", "metrics", NOWHERE}
     assert chat | audio | texts | PICTURES | files | others == set(API)
     assert {"admin/", "admin/credentials/apikey/paste_keys/", "admin/auth/user/<id>/password/", "admin/<url>"} <= set(SITE)
     assert len(SITE) == len(set(SITE)) > 45
