@@ -4,8 +4,7 @@ import os
 import sys
 from typing import Any
 
-import structlog
-from celery import Celery, Task
+from celery import Celery
 from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun, worker_ready
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -53,7 +52,6 @@ app.conf.beat_schedule = {
 
 _REQUEST = "castor_request"
 """The header of a message that says for which request its task is done."""
-log = structlog.get_logger("castor.task")
 
 
 @before_task_publish.connect
@@ -64,14 +62,16 @@ def name_the_request(headers: dict[str, Any], **_) -> None:
 
 
 @task_prerun.connect
-def remember_the_request(task: Task, **_) -> None:
+def remember_the_request(task: Any, **_) -> None:
     if request := task.request.get(_REQUEST):
+        from structlog import get_logger  # Only now: web processes load this module before they keep rich away from it.
+
         current_request.set(request)
-        log.info("task", name=task.name)
+        get_logger("castor.task").info("task", name=task.name)
 
 
 @task_postrun.connect
-def forget_the_request(task: Task, **_) -> None:
+def forget_the_request(task: Any, **_) -> None:
     if task.request.get(_REQUEST):
         current_request.set("")
 
