@@ -11,6 +11,7 @@ from collections.abc import Callable
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
+from openai_api.metrics.catalogue import STREAMS
 from openai_api.request_log.recording import Recording
 from openai_api.streaming import ByteStream
 
@@ -106,12 +107,14 @@ async def send_response(response: HttpResponse | ByteStream, pulse: Pulse) -> No
 
 
 async def _send_stream(response: ByteStream, pulse: Pulse) -> None:
+    STREAMS.of().add()
     try:
         await pulse.send(_start(response))
         async for chunk in response.body:
             await pulse.send({"type": "http.response.body", "body": chunk, "more_body": True})
         await pulse.send({"type": "http.response.body", "body": b""})
     finally:
+        STREAMS.of().add(-1)
         await response.aclose()
 
 
