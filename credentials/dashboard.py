@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.timezone import now
@@ -13,7 +13,7 @@ from credentials.admin.alerts import open_alerts
 from credentials.admin.shown import PAGES, link_to, visible_kinds
 from credentials.health import State
 from credentials.models import ClientToken, Credential, KeyHealth, Kind
-from credentials.status import SHOWN, first_return, shown_as, status_of
+from credentials.status import SHOWN, counts_by_kind, first_return, shown_as, status_of
 
 _MOST_ROWS = 10
 _PLURALS = {Kind.OAUTH: "Google accounts", Kind.GEMINI_CLI: "Gemini CLI", Kind.OPENAI_COMPATIBLE: "Keys of servers"}
@@ -25,20 +25,13 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     at = now()
     cards: list[dict[str, Any]] = []
     if kinds := visible_kinds(request.user):
-        counts = _counts(at)
+        counts = counts_by_kind(at=at)
         cards += [card for kind in kinds for card in _cards(kind, counts.get(kind, {}))]
         context |= {"attention": _attention(kinds, at), "resting": _resting(kinds, at), "open_alerts": open_alerts()}
         context["pool_is_empty"] = not counts and Kind.API_KEY in kinds
     if request.user.has_perm("credentials.view_clienttoken"):
         cards.append(_token_card(at))
     return context | {"cards": cards}
-
-
-def _counts(at: datetime) -> dict[str, dict[str, int]]:
-    """How many of each kind are in which state; kinds of which there is none are left out."""
-    number = {state: Count("pk", filter=shown_as(state, at=at)) for state in SHOWN}
-    rows = Credential.objects.order_by().values("kind").annotate(**number).values_list("kind", *SHOWN)
-    return {kind: dict(zip(SHOWN, numbers, strict=True)) for kind, *numbers in rows}
 
 
 def _cards(kind: Kind, counts: dict[str, int]) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ def ring() -> None:
     if time.monotonic() < _quiet_until:
         return
     try:
-        _client(settings.REDIS_URL).publish(CHANNEL, "")
+        client(settings.REDIS_URL).publish(CHANNEL, "")
     except UNUSABLE as error:
         _quiet_until = time.monotonic() + QUIET_SECONDS
         log.warning("The other processes could not be told of a change; they find out by themselves.", cause=type(error).__name__)
@@ -85,7 +85,7 @@ async def _hear(channel: PubSub, on_ring: Callable[[], None]) -> None:
 
 
 @lru_cache(maxsize=1)
-def _client(url: str) -> redis.Redis:
+def client(url: str) -> redis.Redis:
     """One connection a thread that rings; after a fork the client notices that its process is another, and connects anew."""
     # A connection that was closed meanwhile (Redis was started again) is worth a second try, silence is not.
     retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.utils.timezone import localtime
 from msgspec import Struct
 
@@ -49,6 +49,19 @@ def shown_as(state: str, *, at: datetime) -> Q:
     if state == State.AVAILABLE:
         return Q(enabled=True) & (Q(state=State.AVAILABLE) | over)
     return Q(enabled=True, state=state) & ~over
+
+
+def counts_by_kind(*, at: datetime) -> dict[str, dict[str, int]]:
+    """How many of each kind are in which state, of SHOWN; kinds of which there is none are left out."""
+    number = {state: Count("pk", filter=shown_as(state, at=at)) for state in SHOWN}
+    rows = Credential.objects.order_by().values("kind").annotate(**number).values_list("kind", *SHOWN)
+    return {kind: dict(zip(SHOWN, numbers, strict=True)) for kind, *numbers in rows}
+
+
+def rests_by_reason(*, at: datetime) -> dict[str, int]:
+    """How many rests are in force."""
+    standing = KeyHealth.objects.standing().exclude(until__lte=at).order_by()
+    return dict(standing.values_list("reason").annotate(Count("pk")))
 
 
 def rests_of(credentials: Iterable[Credential], *, at: datetime) -> dict[int, list[KeyHealth]]:

@@ -5,6 +5,7 @@ GatewayError
 │   └── StrictRefusal         400  X-Castor-Strict, and something would have been dropped
 ├── NotAuthenticated          401  no token, or not one of ours, or an expired or revoked one
 ├── ModelNotAllowed           403  this token may not use this model
+├── MetricsForbidden          403  whoever asks may not read the numbers
 ├── ModelNotFound             404  no upstream serves this model
 ├── PathNotFound              404
 ├── FileNotFound              404  no such file among those of this owner
@@ -62,6 +63,12 @@ class ModelNotAllowed(GatewayError):
     status = 403
     kind = "permission_error"
     default_code = "model_not_allowed"
+
+
+class MetricsForbidden(GatewayError):
+    status = 403
+    kind = "permission_error"
+    default_code = "metrics_forbidden"
 
 
 class ModelNotFound(GatewayError):

@@ -19,6 +19,7 @@ from credentials.routing import Step
 from openai_api.errors import GatewayError, InvalidRequest, StrictRefusal
 from openai_api.gateway import Gateway
 from openai_api.ids import new_call_id, new_uid
+from openai_api.metrics.requests import count_request
 from openai_api.orders.base import Desk, Order, Ready
 from openai_api.orders.passage import Passage
 from openai_api.plan import LONGEST_MODEL, NOBODY_CAN, Plan
@@ -276,6 +277,7 @@ class Exchange:
         finally:
             self._fill_entry()
             self._gateway.usage.end(self._entry)
+            count_request(self._entry, self._gateway.pool.roster)
             _log(self._entry, self._token, self._notices, self._story)
             if self._recording is not None:
                 self._recording.settled(self._entry)
@@ -396,6 +398,8 @@ def _log(entry: Entry, token: TokenEntry, notices: Sequence[Notice], story: Sequ
         "request",
         id=entry.request_id,
         token=token.prefix,
+        dialect=entry.dialect,
+        stream=entry.stream,
         model=entry.model_asked,
         served=entry.model_served,
         credential=entry.credential_label,
@@ -404,6 +408,9 @@ def _log(entry: Entry, token: TokenEntry, notices: Sequence[Notice], story: Sequ
         error=entry.error,
         prompt_tokens=entry.prompt_tokens,
         completion_tokens=entry.completion_tokens,
+        cached_tokens=entry.cached_tokens,
+        reasoning_tokens=entry.reasoning_tokens,
+        queue_ms=entry.queue_ms,
         first_token_ms=entry.first_token_ms,
         total_ms=entry.total_ms,
         **({"failed": list(story)} if story else {}),

@@ -31,7 +31,9 @@ from openai_api.journal import Journal
 from openai_api.late_errors import LateErrors
 from openai_api.manner import Manner
 from openai_api.media_store import MediaStore
+from openai_api.metrics import catalogue as metrics
 from openai_api.pictures.studio import Studio
+from openai_api.readiness import Readiness, missing_migrations
 from openai_api.relay import Limits
 from openai_api.request_log import log as request_log
 from openai_api.signatures import SignatureStore
@@ -90,6 +92,7 @@ class Gateway:
             read_timeout=settings.READ_TIMEOUT,
         )
         self.permits: Permits | None = None
+        self.readiness = Readiness()
         self.access = AccessTokens()
         self._ai_studio = AiStudio(self.client, settings.GOOGLE_GEMINI_BASE_URL, self.access)
         self.registry = Registry(
@@ -129,6 +132,8 @@ class Gateway:
     async def open(self) -> None:
         self.client.open()
         self.usage.journal.open()
+        metrics.PROCESSES.of().set(1)
+        metrics.IN_FLIGHT_LIMIT.of().set(settings.MAX_IN_FLIGHT)
         if settings.ALLOW_ANONYMOUS:
             log.warning("ALLOW_ANONYMOUS is true: whoever reaches this port spends your quota.")
         await self._sync()
@@ -193,6 +198,8 @@ class Gateway:
         """Write what this process has learned, read what others have changed. A database that is down is tried again."""
         silence = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._note_outage, "it does not answer")
         try:
+            if not self.readiness.is_migrated:
+                self.readiness.missing = await self.in_database(missing_migrations)
             await self._save()
             await self._load()
             await self.in_database(self._import_usage)

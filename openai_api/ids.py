@@ -3,6 +3,10 @@
 import os
 import random
 import time
+from contextvars import ContextVar
+
+current_request: ContextVar[str] = ContextVar("current_request", default="")
+"""The id of the request that something is done for, in whichever process: log lines and background tasks carry it."""
 
 _source = random.Random()  # noqa: S311  # seeded by the operating system; nothing may be guarded by these ids
 os.register_at_fork(after_in_child=_source.seed)

@@ -6,6 +6,7 @@ renamed to `.ready` and waits to be imported, as long as the database may be dow
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import time
@@ -13,8 +14,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import structlog
+from msgspec import Struct
 
 log = structlog.get_logger("castor.journal")
+
+
+class Backlog(Struct, frozen=True):
+    """What is on the disk and not in the database yet, of all processes here. `since`: epoch seconds, of the oldest segment."""
+
+    segments: int = 0
+    bytes: int = 0
+    since: float = 0.0
 
 
 class Journal:
@@ -86,6 +96,16 @@ class Journal:
         for path in sorted(self._directory.glob("*.live")):
             if path != self._path and _nobody_holds(path):
                 yield path
+
+    def backlog(self) -> Backlog:
+        """Segments that nothing was written to do not count."""
+        found: list[tuple[int, int]] = []
+        with os.scandir(self._directory) as listing:
+            for file in listing:
+                with contextlib.suppress(FileNotFoundError):  # Imported, or renamed, a moment ago.
+                    if file.name.endswith((".live", ".ready")) and (size := file.stat().st_size):
+                        found.append((int(file.name.partition("-")[0]), size))
+        return Backlog(len(found), sum(size for _, size in found), min(found, default=(0, 0))[0] / 1e9)
 
     @staticmethod
     def _retire(path: Path, fd: int) -> Path:

@@ -19,6 +19,8 @@ from credentials.pool import Pool
 from credentials.rests import Lease
 from credentials.waiting import Ticket
 from openai_api.errors import GatewayError, UpstreamBroken
+from openai_api.metrics.attempts import ABANDONED, count_attempt
+from openai_api.metrics.catalogue import WAITING
 from openai_api.shortage import nothing_free, out_of_reach, refused_by_upstream, too_late
 from openai_api.translation.events import CONTENT, DraftDelta, Event, Finished, Passed, ThoughtDelta, Usage, UsageReport
 from openai_api.translation.stops import StopFilter
@@ -147,6 +149,8 @@ class Relay:
         try:
             await call.close()
         finally:
+            if call.lease.open:
+                count_attempt(call.lease.entry.kind, ABANDONED)
             self._pool.release(call.lease, at=self._clock())
             if call.usage is not None:
                 self.trace.usages += (call.usage,)
@@ -183,6 +187,7 @@ class Relay:
 
     def _served(self, call: "_Call") -> None:
         used = call.usage.prompt if call.usage is not None else None
+        count_attempt(call.lease.entry.kind, Outcome.SERVED)
         self._pool.report(call.lease, Outcome.SERVED, at=self._clock(), used=used)
 
     async def _lease(self) -> Lease:
@@ -193,9 +198,11 @@ class Relay:
         lease = self._next(model, kinds)
         if lease is not None:
             return lease
+        WAITING.of().add()
         try:
             return await self._lease_in_turn(model, kinds)
         finally:
+            WAITING.of().add(-1)
             self._pool.waiting.pass_on(model)  # What ended our waiting may end that of others.
 
     async def _lease_in_turn(self, model: str, kinds: frozenset[str]) -> Lease:
@@ -277,6 +284,8 @@ class Relay:
             raise self._too_late()
         if refusal.outcome is Outcome.MODEL_ABSENT and self._is_made_up(lease):
             # Nothing was learned, and asking the others would only spend calls.
+            self._pool.release(lease, at=self._clock())
+            count_attempt(lease.entry.kind, refusal.outcome)
             raise refused_by_upstream(refusal)
         is_out = self._report(lease, refusal)
         self._tried |= {lease.entry.id}
@@ -295,6 +304,7 @@ class Relay:
 
     def _report(self, lease: Lease, refusal: Refusal) -> bool:
         """Returns whether the credential is out of the way now."""
+        count_attempt(lease.entry.kind, refusal.outcome)
         self.trace.story += (f"{lease.entry.label}: {refusal.outcome}",)
         evidence = Evidence(
             asked_for=refusal.retry_after,

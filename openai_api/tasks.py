@@ -14,6 +14,7 @@ from django.utils.timezone import now
 from credentials import runs
 from credentials.health import Reason, State
 from credentials.models import Credential, Kind, Use
+from openai_api import heartbeat
 from openai_api.checks import check_credentials
 from openai_api.file_deletion import delete_expired, delete_files
 from openai_api.media_store import MediaStore
@@ -95,6 +96,11 @@ def forget_old_requests() -> None:
 @shared_task
 def forget_expired_media() -> None:
     MediaStore(settings.MEDIA_DIR, hours=settings.MEDIA_HOURS).forget_expired()
+
+
+@shared_task
+def give_sign_of_life() -> None:
+    heartbeat.beat()
 
 
 def check_soon(credential_ids: Iterable[int], *, generates: bool = False, run: int | None = None) -> None:

@@ -10,7 +10,7 @@ from openai_api.views.media import MediaView
 from openai_api.views.models import ModelsView, ModelView
 from openai_api.views.moderations import ModerationsView
 from openai_api.views.passing import RerankView, ResponsesView
-from openai_api.views.service import HealthView, NotFoundView, ReadyView
+from openai_api.views.service import HealthView, MetricsView, NotFoundView, ReadyView
 from openai_api.views.transcriptions import TranscriptionsView, TranslationsView
 
 urlpatterns = [
@@ -35,5 +35,6 @@ urlpatterns = [
     path("v1/responses", ResponsesView.as_view()),
     path("health", HealthView.as_view()),
     path("ready", ReadyView.as_view()),
+    path("metrics", MetricsView.as_view()),
     re_path("", NotFoundView.as_view()),
 ]

@@ -11,9 +11,10 @@ from django.core.exceptions import ImproperlyConfigured  # noqa: E402
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 
 from openai_api.gateway import gateway  # noqa: E402
+from openai_api.ids import current_request, new_id  # noqa: E402
 from proxy_site.lean import LeanHandler  # noqa: E402
 
-API_PATHS = ("/v1", "/health", "/ready", "/media/", "/chat/", "/models")
+API_PATHS = ("/v1", "/health", "/ready", "/metrics", "/media/", "/chat/", "/models")
 """The last two are where clients go whose base URL lacks /v1: they are told so, in JSON."""
 
 
@@ -30,6 +31,7 @@ class Application:
         elif scope["path"].startswith(API_PATHS):
             await self._lean(scope, receive, send)
         else:
+            current_request.set(new_id("req"))  # For what its pages have done in the background.
             await self._full(scope, receive, send)
 
     async def _lifespan(self, receive, send) -> None:

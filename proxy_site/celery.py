@@ -2,11 +2,15 @@
 
 import os
 import sys
+from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_ready
+from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun, worker_ready
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+from openai_api import heartbeat
+from openai_api.ids import current_request
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
 
@@ -44,7 +48,33 @@ app.conf.beat_schedule = {
     "forget-expired-files": _every(300.0, "openai_api.tasks.forget_expired_files"),
     "forget-old-requests": _every(60.0, "openai_api.tasks.forget_old_requests"),
     "forget-old-usage": _every(86400.0, "openai_api.tasks.forget_old_usage"),
+    "give-a-sign-of-life": _every(heartbeat.EVERY, "openai_api.tasks.give_sign_of_life"),
 }
+
+_REQUEST = "castor_request"
+"""The header of a message that says for which request its task is done."""
+
+
+@before_task_publish.connect
+def name_the_request(headers: dict[str, Any], **_) -> None:
+    """Also of what a task sends in its turn."""
+    if request := current_request.get():
+        headers[_REQUEST] = request
+
+
+@task_prerun.connect
+def remember_the_request(task: Any, **_) -> None:
+    if request := task.request.get(_REQUEST):
+        from structlog import get_logger  # Only now: web processes load this module before they keep rich away from it.
+
+        current_request.set(request)
+        get_logger("castor.task").info("task", name=task.name)
+
+
+@task_postrun.connect
+def forget_the_request(task: Any, **_) -> None:
+    if task.request.get(_REQUEST):
+        current_request.set("")
 
 
 @worker_ready.connect

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from credentials.stop_tags import InvalidTags, read_tags
 
 N = TypeVar("N", int, float)
 D = TypeVar("D")
+Network = IPv4Network | IPv6Network
 
 _WHERE = "Change it where it is set: in .env, in the environment, or in config.yaml."
 
@@ -48,6 +50,15 @@ class Env(environ.Env):
             return read_tags(self.ENVIRON.get(name, ""))  # A tag may begin with $, which django-environ takes for a variable.
         except InvalidTags as error:
             raise ImproperlyConfigured(f"{name} must be stop tags, as docs/streaming.md shows them: {error}. {_WHERE}") from error
+
+    def networks(self, name: str, default: list[str]) -> list[Network]:
+        """A comma list of addresses and of networks such as 10.0.0.0/8."""
+        try:
+            return [ip_network(word, strict=False) for word in self.words(name) or default]
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name} must list addresses or networks such as 10.0.0.0/8, with commas between: {error}. {_WHERE}"
+            ) from error
 
     def secrets(self, name: str) -> list[str]:
         """A comma list of keys, in which JSON stays whole: a Google login has commas of its own."""

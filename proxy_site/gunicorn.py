@@ -12,6 +12,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxy_site.settings")
 
 from django.conf import settings  # noqa: E402
 
+from openai_api.metrics.memory import Shared, here  # noqa: E402
 from proxy_site import logs  # noqa: E402
 
 logs.configure(settings.LOGGING)
@@ -33,6 +34,21 @@ control_socket_disable = True
 graceful_timeout = settings.SHUTDOWN_SECONDS + 5
 # It gives no sign of life while it does so, and up to half of this time may have passed since the last one.
 timeout = 2 * graceful_timeout + 30
+
+# Twice as many as there are, and some: when all are renewed, the new ones begin before the old ones have ended.
+_numbers = Shared(2 * settings.WEB_WORKERS + 2)
+
+
+def pre_fork(_server, worker) -> None:
+    _numbers.take(worker.age)
+
+
+def post_fork(_server, worker) -> None:
+    here.use(_numbers, worker=worker.age)
+
+
+def child_exit(_server, worker) -> None:
+    _numbers.give_back(worker.age)
 
 
 def post_worker_init(_worker) -> None:

@@ -21,6 +21,7 @@ from credentials.authentication import BearerToken
 from openai_api.cors import allow_origin
 from openai_api.errors import BodyTooLarge, DeadlineExceeded, GatewayError, Overloaded
 from openai_api.exception_handler import answer
+from openai_api.metrics.catalogue import IN_FLIGHT, REFUSED
 from openai_api.streaming import AnswerCut, ByteStream
 from openai_api.uploads import Form, is_form, read_form
 from openai_api.views.base import GatewayView, request_id
@@ -42,18 +43,23 @@ class LeanHandler:
 
     async def __call__(self, scope, receive, send) -> None:
         # Whether Castor lives must be told under load above all: what restarts it would else do so then.
-        if self._in_flight >= settings.MAX_IN_FLIGHT and scope["path"].startswith("/v1/"):
+        counts = scope["path"].startswith("/v1/")
+        if counts and self._in_flight >= settings.MAX_IN_FLIGHT:
             # Said before the body is read: shedding must be cheap, or it sheds nothing.
             error = Overloaded("This Castor has as many requests in flight as it takes. Try again in a moment.", retry_after=1)
             await _refuse(scope, error, Pulse(send, 0))
             return
-        self._in_flight += 1
+        self._count(counts)
         try:
             await self._serve(scope, receive, send)
         except (ClientGone, AnswerCut):
             pass  # uvicorn breaks the connection of an answer that it was not told the end of.
         finally:
-            self._in_flight -= 1
+            self._count(-counts)
+
+    def _count(self, change: int) -> None:
+        self._in_flight += change
+        IN_FLIGHT.of().set(self._in_flight)
 
     async def _serve(self, scope, receive, send) -> None:
         watch, pulse = _Watch(receive), Pulse(send, settings.HEARTBEAT_SECONDS)
@@ -192,6 +198,7 @@ async def _chunks(request: ASGIRequest, receive, most: int, setting: str) -> Asy
 async def _refuse(scope, error: GatewayError | APIException, pulse: Pulse) -> None:
     """Answer without a view: it has not come to that."""
     response = answer(error, {})
+    REFUSED.of(str(response.status_code)).add()
     request = ASGIRequest(scope, BytesIO(b""))
     response["X-Request-ID"] = request_id(request)
     allow_origin(request, response)

@@ -9,6 +9,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from credentials.crypto import redact
+from openai_api.ids import current_request
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -21,6 +22,7 @@ def configure(options: dict[str, Any]) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _of_request,
         _redacted,
     ]
     structlog.configure(
@@ -42,6 +44,13 @@ def _configure_standard_library(level: int, before: list[Any], final: list[Any])
     root.setLevel(level)
     for noisy in ("httpx", "httpcore", "asyncio", "celery"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+
+
+def _of_request(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Name the request that it was said for, in the line of the request itself (`id`) once."""
+    if (request := current_request.get()) and "id" not in event:
+        event["request"] = request
+    return event
 
 
 def _redacted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
+from openai_api.metrics.catalogue import STREAMS
 from openai_api.request_log.recording import Recording
 from openai_api.streaming import COMMENTS, ByteStream, Voice
 
@@ -111,6 +112,7 @@ async def send_response(response: HttpResponse | ByteStream, pulse: Pulse) -> No
 
 
 async def _send_stream(response: ByteStream, pulse: Pulse) -> None:
+    STREAMS.of().add()
     try:
         if pulse.voice is not COMMENTS or not response["Content-Type"].startswith("text/event-stream"):
             pulse.fall_silent()  # The bytes of something else, within which no sign of life has a place.
@@ -119,6 +121,7 @@ async def _send_stream(response: ByteStream, pulse: Pulse) -> None:
             await pulse.send({"type": "http.response.body", "body": chunk, "more_body": True})
         await pulse.send({"type": "http.response.body", "body": b""})
     finally:
+        STREAMS.of().add(-1)
         await response.aclose()
 
 

@@ -11,6 +11,7 @@ from django.urls import reverse_lazy
 from proxy_site.config_yaml import find_config
 from proxy_site.environment import Env, kept_secrets, make_folders
 
+VERSION = "0.1.0"
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENV_FILE = Path(os.environ.get("CASTOR_ENV_FILE", BASE_DIR / ".env"))
 Env.read_env(ENV_FILE)
@@ -71,6 +72,9 @@ WEB_WORKERS = env.whole("WEB_WORKERS", 1, least=1)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or ["*"]
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="").strip()
+# Once there is a token it alone opens /metrics: a proxy on this machine would lend every stranger its loopback address.
+METRICS_ALLOW = env.networks("METRICS_ALLOW", [] if METRICS_TOKEN else ["127.0.0.0/8", "::1"])
 ROOT_URLCONF = "proxy_site.urls"
 ASGI_APPLICATION = "proxy_site.asgi.application"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_TLS_PROXY", False) else None

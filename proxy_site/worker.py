@@ -43,7 +43,8 @@ class Worker(UvicornWorker):
         "ws": "none",
         "lifespan": "on",
         "interface": "asgi3",
-        # Nothing asks for the peer's address, and Django reads X-Forwarded-Proto itself (BEHIND_TLS_PROXY).
+        # Only /metrics asks for the peer's address, and wants the real one. Django reads X-Forwarded-Proto itself
+        # (BEHIND_TLS_PROXY).
         "proxy_headers": False,
         # Usage records say more than an access log would, and whoever serves need not be advertised.
         "access_log": False,

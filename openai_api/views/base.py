@@ -20,8 +20,9 @@ from openai_api.errors import GatewayError, InvalidRequest, MethodNotAllowed
 from openai_api.exception_handler import known_error
 from openai_api.exchange import Exchange, PassedOn
 from openai_api.gateway import gateway
-from openai_api.ids import new_id
+from openai_api.ids import current_request, new_id
 from openai_api.late_errors import is_repeated, question
+from openai_api.metrics.catalogue import REFUSED
 from openai_api.orders.passage import Passage, passage_of, passage_of_form
 from openai_api.passing import passed_response
 from openai_api.request_log.recording import Recording, is_wanted
@@ -60,6 +61,7 @@ class GatewayView(APIView):
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         self.request_id = request_id(request)
+        current_request.set(self.request_id)
         self.request = request = self.initialize_request(request, *args, **kwargs)
         self._exchange: Exchange | None = None
         self._to_be_translated: Exchange | None = None
@@ -76,6 +78,7 @@ class GatewayView(APIView):
             response = self.handle_exception(error)
             if self._exchange is None:
                 self._log_refusal(known_error(error))
+                REFUSED.of(str(response.status_code)).add()
         response = self._finalized(response)
         if response.status_code >= 400 and self._voice is WHITE_SPACE:
             await self._keep_if_late(cast(HttpResponse, response))

@@ -1,4 +1,4 @@
-"""Whether Castor lives (`/health`) and may be sent requests (`/ready`), and the answer for paths that do not exist."""
+"""Whether Castor lives (`/health`) and may be sent requests (`/ready`), its numbers (`/metrics`), and paths that do not exist."""
 
 import msgspec
 from django.http import HttpResponse
@@ -6,6 +6,10 @@ from rest_framework.request import Request
 
 from openai_api.errors import PathNotFound
 from openai_api.gateway import gateway
+from openai_api.metrics.access import check_access
+from openai_api.metrics.standing import page
+from openai_api.metrics.text import CONTENT_TYPE
+from openai_api.readiness import OK
 from openai_api.views.base import GatewayView, json_response
 
 
@@ -24,12 +28,21 @@ class HealthView(PublicView):
 
 
 class ReadyView(PublicView):
-    """GET /ready: the pool has been loaded, so tokens and credentials are known. It says nothing about Google."""
+    """GET /ready: tokens and credentials are known, and the database is there and up to date. It says nothing about Google."""
 
     async def get(self, request: Request) -> HttpResponse:
-        ready = gateway.pool.loaded
-        body = {"status": "ready" if ready else "loading", "credentials": len(gateway.pool.roster.entries)}
+        checks = gateway.readiness.checks(gateway.pool)
+        ready = all(check == OK for check in checks.values())
+        body = {"status": "ready" if ready else "not ready", "checks": checks, "credentials": len(gateway.pool.roster.entries)}
         return json_response(msgspec.json.encode(body), status=200 if ready else 503)
+
+
+class MetricsView(PublicView):
+    """GET /metrics, for Prometheus: by token, or from a network that is allowed to."""
+
+    async def get(self, request: Request) -> HttpResponse:
+        check_access(request.META)
+        return HttpResponse(await page(gateway), content_type=CONTENT_TYPE)
 
 
 class NotFoundView(PublicView):

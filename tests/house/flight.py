@@ -145,7 +145,7 @@ class Flight:
         for headers in ({}, near, basic, {"Authorization": self.token}):
             assert self.ask("POST", "/v1/chat/completions", whole, **headers)[0] == 401
         in_query = urlencode({"key": f"AQ.{self.marks['key']}0001", "api_key": self.token, "q": mark})
-        for path in ("/v1/models", "/v1/chat/completions", "/nothing/at/all", "/health"):
+        for path in ("/v1/models", "/v1/chat/completions", "/nothing/at/all", "/health", "/ready", "/metrics"):
             self.ask("GET", f"{path}?{in_query}", **self.bearer)
         status, said = self.chat(path=f"/v1/chat/completions?{in_query}")
         assert status == 200, said

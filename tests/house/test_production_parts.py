@@ -159,6 +159,28 @@ def test_without_the_queue_requests_are_served_and_keys_taken_in(parts, both):
     eventually(lambda: parts.pool()[-1]["models"], "checked by a worker that has its queue again")
 
 
+FOR_A_REQUEST = """
+from openai_api.ids import current_request
+from openai_api.tasks import give_sign_of_life
+current_request.set("req-of-this-very-test")
+give_sign_of_life.delay()
+"""
+
+
+def test_a_task_names_the_request_that_it_is_done_for_and_the_worker_s_sign_of_life_is_told(parts, both):
+    def heartbeats() -> list[float]:
+        told = both[0].ask("GET", "/metrics")[2].decode().splitlines()
+        return [float(line.split()[1]) for line in told if line.startswith("castor_celery_heartbeat_timestamp_seconds ")]
+
+    before = heartbeats()
+    assert len(before) == 1  # 0, or that of a task of beat's.
+    parts.manage("shell", "-v", "0", "-c", FOR_A_REQUEST)
+    eventually(lambda: heartbeats() > before, "told of the heartbeat")
+    [line] = [line for line in parts.worker.said.splitlines() if "req-of-this-very-test" in line]
+    assert "name=openai_api.tasks.give_sign_of_life" in line
+    assert "request=req-of-this-very-test" in line
+
+
 def test_no_key_and_no_token_can_be_read_in_a_dump_of_the_database_or_of_the_queue(parts):
     watch = Watch()
     watch.plant("key", key := new_mark())

@@ -15,8 +15,9 @@ from tests.house.waiting import eventually
 
 # A route is public because it stands here, and for no other reason. `*`: every path of the API that is none.
 # Google's redirect is looked at for everybody, and counts only in the session that has asked for it; of the accounts everybody
-# learns only whether there is one. A stored file is found by its name alone, which nobody can guess.
-PUBLIC = {"", "health", "ready", "admin/login/", "auth/callback", "auth/status", "media/<name>"}
+# learns only whether there is one. A stored file is found by its name alone, which nobody can guess. Who may read the metrics is
+# asked by tests of their own: from this machine everybody may.
+PUBLIC = {"", "health", "ready", "metrics", "admin/login/", "auth/callback", "auth/status", "media/<name>"}
 NOWHERE = "*"
 # How a route is asked that has nothing for GET.
 PICTURES = {"v1/images/generations", "v1/images/edits", "v1/images/variations"}
@@ -140,7 +141,7 @@ def test_the_maps_were_read():
     audio = {"v1/audio/speech", "v1/audio/transcriptions", "v1/audio/translations"}
     texts = {"v1/completions", "v1/moderations", "v1/responses", "v1/rerank"}
     files = {"v1/files", *OF_ONE_FILE}
-    others = {"v1/embeddings", "v1/models", "v1/models/<model>", "media/<name>", "health", "ready", NOWHERE}
+    others = {"v1/embeddings", "v1/models", "v1/models/<model>", "media/<name>", "health", "ready", "metrics", NOWHERE}
     assert chat | audio | texts | PICTURES | files | others == set(API)
     assert {"admin/", "admin/credentials/apikey/paste_keys/", "admin/auth/user/<id>/password/", "admin/<url>"} <= set(SITE)
     assert len(SITE) == len(set(SITE)) > 45
@@ -166,7 +167,7 @@ def test_the_api_opens_to_a_token(house):
     # 400: the request without a body was read.
     opened = {**dict.fromkeys(METHOD, 400), "v1/models": 200, "v1/models/<model>": 200, "v1/files": 200}
     opened |= dict.fromkeys(OF_ONE_FILE, 404)
-    assert answers == opened | {"health": 200, "ready": 200, "media/<name>": 404, NOWHERE: 404}
+    assert answers == opened | {"health": 200, "ready": 200, "metrics": 200, "media/<name>": 404, NOWHERE: 404}
 
 
 @pytest.mark.parametrize("caller", ["anonymous", "token", "user"])
