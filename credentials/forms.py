@@ -222,7 +222,10 @@ class ClientTokenForm(forms.ModelForm):
 
     class Meta:
         model = ClientToken
-        fields = ("owner", "label", "expires_at")
+        fields = ("owner", "label", "expires_at", "on_disconnect")
+        help_texts = {
+            "on_disconnect": "What becomes of an answer that nobody waits for any more. Not every one can be read to its end."
+        }
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)

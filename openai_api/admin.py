@@ -69,8 +69,8 @@ class UsageRecordAdmin(ModelAdmin):
 
     @display(description="tokens in / out")
     def tokens(self, record: UsageRecord) -> str:
-        about = "≈ " if record.estimated else ""
-        return f"{about}{record.prompt_tokens:,} / {record.completion_tokens:,}"
+        text = f"{record.prompt_tokens:,} / {record.completion_tokens:,}"
+        return format_html('<span title="estimated">≈ {}</span>', text) if record.estimated else text
 
     @display(description="first token / total, ms", ordering="total_ms")
     def times(self, record: UsageRecord) -> str:

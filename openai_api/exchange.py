@@ -3,7 +3,6 @@
 Resolves the model, has the order prepared, relays (several times for several choices), meters.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -20,19 +19,19 @@ from openai_api.errors import GatewayError, InvalidRequest, StrictRefusal
 from openai_api.gateway import Gateway
 from openai_api.ids import new_call_id, new_uid
 from openai_api.metrics.requests import count_request
+from openai_api.models import CLIENT_GONE
 from openai_api.orders.base import Desk, Order, Ready
 from openai_api.orders.passage import Passage
 from openai_api.plan import LONGEST_MODEL, NOBODY_CAN, Plan
-from openai_api.relay import Relay, Trace
+from openai_api.relay import ClientLeft, Relay, Trace
 from openai_api.request_log.recording import Recording, is_wanted
+from openai_api.side_by_side import all_open, close_all, drain_all, is_cancelled, merged, some_open
 from openai_api.translation.conversation import Notice
 from openai_api.translation.events import Event, MediaDelta, ToolCallDelta
 from openai_api.upstream.base import FILES, Prepared
-from openai_api.usage import CLIENT_GONE, Entry
+from openai_api.usage import Entry
 
 LONGEST_HEADER = 2_000
-MOST_AT_ONCE = 8
-"""Calls of one request: their answers lie in memory side by side, and other requests want credentials too."""
 
 
 class PassedOn(Exception):
@@ -75,6 +74,7 @@ class Exchange:
         self._settled = False
         self._recording = recording
         self._record = record
+        self._is_abandoned = False
         self._relays: list[Relay] = []
         self._answering: list[Relay] = []
         self._traces: list[Trace] = []
@@ -115,18 +115,38 @@ class Exchange:
         """What was to be handed on is to be translated."""
         self._entry.dialect, self._entry.stream, self._stream = dialect, stream, stream
 
+    def abandon(self) -> bool:
+        """Nobody waits any more. Whether the exchange ends by itself, once its calls have told what they use.
+
+        False: nothing is under way that would tell, or enough is read to its end already.
+        """
+        if self._settled or not any(relay.is_asking for relay in self._relays) or not self._gateway.drains.begin():
+            return False
+        self._is_abandoned = True
+        for relay in self._relays:
+            relay.abandon()
+        return True
+
     async def events(self) -> AsyncGenerator[tuple[int, list[Event]], None]:
-        """(choice, what arrived together), as it comes."""
+        """(choice, what arrived together), as it comes. Raises ClientLeft once it is abandoned."""
+        self._check_waited_for()
         if len(self._answering) == 1:
             while (batch := await self._answering[0].read()) is not None:
+                self._check_waited_for()
                 self._note(batch)
                 yield 0, batch
         else:
-            async with aclosing(_merged(self._answering)) as merged:
-                async for index, batch in merged:
+            async with aclosing(merged(self._answering)) as arriving:
+                async for index, batch in arriving:
+                    self._check_waited_for()
                     self._note(batch)
                     yield index, batch
+        self._check_waited_for()
         self._entry.status = 200
+
+    def _check_waited_for(self) -> None:
+        if self._is_abandoned:
+            raise ClientLeft
 
     async def collect(self) -> list[list[Event]]:
         """Every choice's whole answer."""
@@ -170,7 +190,11 @@ class Exchange:
     async def _end_with(self, error: BaseException | None) -> None:
         if isinstance(error, Exception):  # Otherwise the client has left.
             self.failed(error)
-        await self.settle()
+        try:
+            if self._is_abandoned and not self._settled and not is_cancelled():
+                await drain_all(self._relays)
+        finally:
+            await self.settle()
 
     async def _opened(self, model: str, order: Order | None, notices: tuple[Notice, ...], instead: str = "") -> bool:
         """Whether a server answers; False where Google does, or, without an order, would have to be asked next."""
@@ -194,8 +218,10 @@ class Exchange:
                 self._stands_in = step.model if step.instead else ""
                 return bool(step.server)
             except NOBODY_CAN as error:
+                if self._is_abandoned:
+                    raise
                 plan.failed(step, error)
-                await _close_all(self._relays)  # Of several some may have been answered.
+                await close_all(self._relays)  # Of several some may have been answered.
                 self._relays = []
         return False
 
@@ -223,9 +249,9 @@ class Exchange:
         ]
         self._traces += [relay.trace for relay in self._relays]
         if ready.some_will_do:
-            self._answering, self.failures = await _some_open(self._relays)
+            self._answering, self.failures = await some_open(self._relays)
         else:
-            await _all_open(self._relays)
+            await all_open(self._relays)
             self._answering = self._relays
 
     async def _prepared(self, step: Step, order: Order, notices: tuple[Notice, ...], roster: Roster) -> Ready:
@@ -273,8 +299,11 @@ class Exchange:
             return
         self._settled = True
         try:
-            await _close_all(self._relays)
+            await close_all(self._relays)
         finally:
+            if self._is_abandoned:
+                self._entry.status = CLIENT_GONE
+                self._gateway.drains.end()
             self._fill_entry()
             self._gateway.usage.end(self._entry)
             count_request(self._entry, self._gateway.pool.roster)
@@ -302,72 +331,6 @@ class Exchange:
 
     def _since(self, moment: float) -> float:
         return round((moment - self._started) * 1000, 2)
-
-
-async def _all_open(relays: list[Relay]) -> None:
-    """Open all of them; once one cannot be, the others are given up."""
-    if len(relays) == 1:
-        await relays[0].open()
-    else:
-        await _open_side_by_side(relays)
-
-
-async def _some_open(relays: list[Relay]) -> tuple[list[Relay], list[GatewayError]]:
-    """(those that are open, why others are not). Raises the first such reason where not one is."""
-    outcomes = await _open_side_by_side(relays, each_for_itself=True)
-    failures: list[GatewayError] = []
-    for outcome in outcomes:
-        if isinstance(outcome, GatewayError):
-            failures.append(outcome)
-        elif outcome is not None:
-            raise outcome
-    if len(failures) == len(relays):
-        raise failures[0]
-    return [relay for relay, outcome in zip(relays, outcomes, strict=True) if outcome is None], failures
-
-
-async def _open_side_by_side(relays: list[Relay], *, each_for_itself: bool = False) -> list[BaseException | None]:
-    turns = asyncio.Semaphore(MOST_AT_ONCE)
-
-    async def open_one(relay: Relay) -> None:
-        async with turns:
-            await relay.open()
-        # Another may be waiting for the place that this one holds, and nothing is read by others until all are open.
-        relay.read_ahead(lambda: not all(task.done() for task in opening))
-
-    opening = [asyncio.ensure_future(open_one(relay)) for relay in relays]
-    try:
-        return await asyncio.gather(*opening, return_exceptions=each_for_itself)
-    finally:
-        for task in opening:
-            task.cancel()
-        await asyncio.gather(*opening, return_exceptions=True)
-
-
-async def _close_all(relays: Sequence[Relay]) -> None:
-    """Close every one, also if closing another is interrupted."""
-    if relays:
-        try:
-            await relays[0].close()
-        finally:
-            await _close_all(relays[1:])
-
-
-async def _merged(relays: list[Relay]) -> AsyncGenerator[tuple[int, list[Event]], None]:
-    """What several relays give, in the order in which it comes. The slow reader's pace holds for all of them."""
-    reading = {asyncio.ensure_future(relay.read()): index for index, relay in enumerate(relays)}
-    try:
-        while reading:
-            done, _ = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                index = reading.pop(task)
-                if (batch := task.result()) is not None:
-                    reading[asyncio.ensure_future(relays[index].read())] = index
-                    yield index, batch
-    finally:
-        for task in reading:
-            task.cancel()
-        await asyncio.gather(*reading, return_exceptions=True)
 
 
 def _strict_refusal(notices: Sequence[Notice]) -> StrictRefusal:

@@ -24,6 +24,7 @@ from credentials.models import PoolVersion
 from credentials.pool import Pool, pool
 from credentials.roster import ModelCard, Roster
 from openai_api import signatures, usage
+from openai_api.draining import Drains
 from openai_api.fetcher import Fetcher
 from openai_api.ffmpeg import Ffmpeg
 from openai_api.files import FileStore
@@ -86,6 +87,8 @@ class Gateway:
             deadline=settings.TIMEOUT,
         )
         self.manner = Manner(settings.STOP_TAGS, settings.STREAM_INTERNALLY)
+        # They count among MAX_IN_FLIGHT: clients who wait must not be turned away for those who do not.
+        self.drains = Drains(most=max(1, settings.MAX_IN_FLIGHT // 4))
         self.client = HttpClient(
             connections=settings.UPSTREAM_CONNECTIONS,
             connect_timeout=settings.CONNECT_TIMEOUT,

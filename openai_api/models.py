@@ -6,6 +6,9 @@ from django.utils.timezone import now
 
 from credentials.crypto import EncryptedTextField
 
+CLIENT_GONE = 499
+"""The status of a request whose client hung up before the answer's end."""
+
 
 class UsageRecord(models.Model):
     """One request: who asked what, who served it, what it cost in tokens and time. Written by `usage.py` alone.

@@ -8,7 +8,8 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,14 +19,14 @@ from credentials.learning import Evidence
 from credentials.pool import Pool
 from credentials.rests import Lease
 from credentials.waiting import Ticket
+from openai_api.call import Call, Empty
 from openai_api.errors import GatewayError, UpstreamBroken
 from openai_api.metrics.attempts import ABANDONED, count_attempt
 from openai_api.metrics.catalogue import WAITING
 from openai_api.shortage import nothing_free, out_of_reach, refused_by_upstream, too_late
-from openai_api.translation.events import CONTENT, DraftDelta, Event, Finished, Passed, ThoughtDelta, Usage, UsageReport
-from openai_api.translation.stops import StopFilter
+from openai_api.spending import spent_so_far
+from openai_api.translation.events import Event, Usage
 from openai_api.upstream.base import Ask, Prepared, UpstreamRefused
-from openai_api.upstream.refusal_body import LONGEST_MESSAGE, plain
 from openai_api.upstream.refusals import Refusal
 
 LONGEST_BACKOFF = 30.0
@@ -54,11 +55,18 @@ class Trace(Struct):
     usages: tuple[Usage, ...] = ()
     """What each attempt that told has used: Google counts the failed ones too. Complete once the relay is closed."""
     estimated: bool = False
-    """At least one of them told nothing of it."""
+    """At least one of them told nothing of it, or was left before it had told everything."""
+
+
+class ClientLeft(asyncio.CancelledError):
+    """Nobody waits for the answer any more. Raised where the request was not ended at once, so that its usage becomes known."""
 
 
 class Relay:
-    """One question to the pool: `open()` until somebody answers, then `read()` to the end; `close()` whatever happens."""
+    """One question to the pool: `open()` until somebody answers, then `read()` to the end; `close()` whatever happens.
+
+    Where nobody waits for the answer any more: `abandon()`, and once nothing else reads it, `drain()`.
+    """
 
     def __init__(
         self,
@@ -86,14 +94,40 @@ class Relay:
         self._may_be_empty = False
         self._unpaid: Refusal | None = None
         """What failed in passing last: asking again must be paid from the retry budget."""
-        self._call: _Call | None = None
+        self._call: Call | None = None
+        self._trial: Call | None = None
+        """The attempt of which it is not known yet whether it becomes the call."""
         self._held: deque[list[Event]] = deque()
         self._ahead: asyncio.Task[None] | None = None
+        self._waiting: asyncio.Task[None] | None = None
+        """Who waits for a credential, while that is so."""
+        self.is_abandoned = False
 
     async def open(self) -> None:
-        """Ask until somebody answers. Raises GatewayError when nobody does."""
+        """Ask until somebody answers. Raises GatewayError when nobody does, and ClientLeft once it is abandoned."""
         while self._call is None:
+            if self.is_abandoned:
+                raise ClientLeft
             await self._attempt(await self._lease())
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether an upstream is at work on it, at a price."""
+        call = self._call or self._trial
+        return call is not None and not call.ended and not self._prepared.free
+
+    def abandon(self) -> None:
+        """The attempt under way may end, for its usage alone. What comes is thrown away, and nothing is begun anew."""
+        self.is_abandoned = True
+        self._held.clear()
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def drain(self) -> None:
+        """Read to the end, however it ends."""
+        with suppress(GatewayError):
+            while await self.read() is not None:
+                pass
 
     def read_ahead(self, goes_on: Callable[[], bool]) -> None:
         """Take in the answer before it is asked for, as long as that is called for: the credential is free the sooner."""
@@ -130,14 +164,17 @@ class Relay:
             raise self._too_late()
         self._begin(lease)
         answer = self._ask(self._prepared, lease.entry, new_call_id=self._new_call_id, seconds=seconds)
-        call = _Call(lease, answer, self._prepared.stops, may_be_empty=self._may_be_empty)
+        self._trial = call = Call(lease, answer, self._prepared.stops, may_be_empty=self._may_be_empty)
         try:
-            self._held = await self._until_promised(call)
+            await self._until_promised(call)
             self._call = call
         except UpstreamRefused as refused:
-            self._judge(lease, self._as_empty(refused.refusal) if isinstance(refused, _Empty) else refused.refusal)
+            self._note_break(call)
+            self._judge(lease, self._as_empty(refused.refusal) if isinstance(refused, Empty) else refused.refusal)
         finally:
+            self._trial = None
             if self._call is None:  # Refused, cancelled, timed out: nobody will read on.
+                self._held.clear()
                 await self._leave(call)
 
     def _as_empty(self, refusal: Refusal) -> Refusal:
@@ -145,38 +182,49 @@ class Relay:
         self._may_be_empty = self._prepared.stopped
         return replace(refusal, outcome=Outcome.ANSWER_UNUSABLE) if self._may_be_empty else refusal
 
-    async def _leave(self, call: "_Call") -> None:
+    async def _leave(self, call: Call) -> None:
         try:
             await call.close()
         finally:
             if call.lease.open:
                 count_attempt(call.lease.entry.kind, ABANDONED)
             self._pool.release(call.lease, at=self._clock())
-            if call.usage is not None:
-                self.trace.usages += (call.usage,)
-                self.trace.estimated = self.trace.estimated or call.estimated
+            self._note_usage(call)
 
-    async def _until_promised(self, call: "_Call") -> deque[list[Event]]:
-        held: deque[list[Event]] = deque()
+    def _note_break(self, call: Call) -> None:
+        call.ended, call.was_cut = True, self._time_left() <= 0
+
+    def _note_usage(self, call: Call) -> None:
+        was_left = call.was_cut or not call.ended
+        if call.usage is None and was_left:
+            call.usage = spent_so_far(self._prepared, call.bytes_said)
+        if call.usage is not None:
+            self.trace.usages += (call.usage,)
+            # What an upstream counts in the midst of an answer may lag behind.
+            self.trace.estimated = self.trace.estimated or call.estimated or was_left
+
+    async def _until_promised(self, call: Call) -> None:
         while not call.ended and (self._whole or not call.said):
-            if batch := await call.read():
-                held.append(batch)
+            self._hold(await call.read())
             if call.said and self.trace.first_token is None:
                 self.trace.first_token = time.monotonic()
                 self._pool.answered(call.lease, at=self._clock())
         if call.ended:
             self._served(call)
-        return held
 
-    async def _read_ahead(self, call: "_Call", goes_on: Callable[[], bool]) -> None:
+    def _hold(self, batch: list[Event]) -> None:
+        if batch and not self.is_abandoned:
+            self._held.append(batch)
+
+    async def _read_ahead(self, call: Call, goes_on: Callable[[], bool]) -> None:
         while not call.ended and goes_on():
-            if batch := await self._read_on(call):
-                self._held.append(batch)
+            self._hold(await self._read_on(call))
 
-    async def _read_on(self, call: "_Call") -> list[Event]:
+    async def _read_on(self, call: Call) -> list[Event]:
         try:
             batch = await call.read()
         except UpstreamRefused as refused:
+            self._note_break(call)
             if self._time_left() <= 0:  # Our own limit: the upstream is not to blame.
                 raise self._too_late() from refused
             self._report(call.lease, refused.refusal)
@@ -185,7 +233,7 @@ class Relay:
             self._served(call)
         return batch
 
-    def _served(self, call: "_Call") -> None:
+    def _served(self, call: Call) -> None:
         used = call.usage.prompt if call.usage is not None else None
         count_attempt(call.lease.entry.kind, Outcome.SERVED)
         self._pool.report(call.lease, Outcome.SERVED, at=self._clock(), used=used)
@@ -194,16 +242,26 @@ class Relay:
         """The next credential to try, waiting where that helps. Raises QuotaExhausted, NoCredential or ModelNotFound."""
         model, kinds = self._prepared.model, self._prepared.kinds
         if self._unpaid is not None:
-            await self._afford_retry(self._unpaid)
+            with self._waits():
+                await self._afford_retry(self._unpaid)
         lease = self._next(model, kinds)
         if lease is not None:
             return lease
         WAITING.of().add()
         try:
-            return await self._lease_in_turn(model, kinds)
+            with self._waits():
+                return await self._lease_in_turn(model, kinds)
         finally:
             WAITING.of().add(-1)
             self._pool.waiting.pass_on(model)  # What ended our waiting may end that of others.
+
+    @contextmanager
+    def _waits(self) -> Iterator[None]:
+        self._waiting = asyncio.current_task()
+        try:
+            yield
+        finally:
+            self._waiting = None
 
     async def _lease_in_turn(self, model: str, kinds: frozenset[str]) -> Lease:
         waiting, tokens = self._pool.waiting, self._prepared.tokens
@@ -334,73 +392,3 @@ class Relay:
 
     def _too_late(self) -> GatewayError:
         return too_late(self._limits.deadline)
-
-
-class _Call:
-    """One attempt under way: the upstream's events, checked for what must not pass as an answer."""
-
-    def __init__(
-        self, lease: Lease, answer: AsyncGenerator[list[Event], None], stops: tuple[str, ...], *, may_be_empty: bool = False
-    ) -> None:
-        self.lease = lease
-        self._may_be_empty = may_be_empty
-        self.said = False
-        self.ended = False
-        self.usage: Usage | None = None
-        self.estimated = False
-        self._spoke = False
-        self._answer = answer
-        self._stops = StopFilter(stops) if stops else None
-
-    async def read(self) -> list[Event]:
-        """The events that come next; none may mean that there is nothing more to come (`ended`). Raises UpstreamRefused."""
-        batch = await anext(self._answer, None)
-        if batch is None:
-            self.ended = True
-            if not self.said:
-                raise _Empty
-            return []
-        return await self._checked(batch)
-
-    async def close(self) -> None:
-        await self._answer.aclose()
-
-    async def _checked(self, batch: list[Event]) -> list[Event]:
-        end: Finished | None = None
-        for event in batch:
-            if isinstance(event, CONTENT):
-                self.said = True
-                self._spoke = self._spoke or not isinstance(event, ThoughtDelta | DraftDelta)
-            elif isinstance(event, UsageReport):
-                self.usage, self.estimated = event.usage, event.estimated
-            elif isinstance(event, Finished):
-                end = event
-            elif isinstance(event, Passed):
-                self.said = self.said or event.speaks
-        if self._stops is not None:
-            batch = self._stops.feed(batch)
-            if self._stops.hit:
-                self.ended = True
-                await self.close()  # What would follow is not wanted and need not be paid for.
-                return batch
-        if end is not None:
-            self._check_end(end)
-        return batch
-
-    def _check_end(self, end: Finished) -> None:
-        if end.reason == "failed":
-            raise _unusable(end)
-        if end.reason == "stop" and not (self._spoke or self._may_be_empty):
-            raise _Empty
-        self.said = True  # A refusal or a length limit is an answer, even without a word.
-
-
-class _Empty(UpstreamRefused):
-    def __init__(self) -> None:
-        super().__init__(Refusal(outcome=Outcome.UPSTREAM_FAILED, status=502, message="The upstream's answer was empty."))
-
-
-def _unusable(end: Finished) -> UpstreamRefused:
-    message = f"The model's answer was unusable ({end.native})."
-    quoted = plain(end.message, LONGEST_MESSAGE)
-    return UpstreamRefused(Refusal(outcome=Outcome.ANSWER_UNUSABLE, status=502, message=message, quoted=quoted))

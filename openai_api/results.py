@@ -3,9 +3,9 @@
 from django.contrib import admin
 from django.db.models import Q
 
-from openai_api.models import LoggedRequest, UsageRecord
+from openai_api.models import CLIENT_GONE, LoggedRequest, UsageRecord
 
-COLOURS = {"answered": "success", "refused": "warning", "failed": "danger"}
+COLOURS = {"answered": "success", "left": None, "refused": "warning", "failed": "danger"}
 
 
 class ResultFilter(admin.SimpleListFilter):
@@ -13,7 +13,8 @@ class ResultFilter(admin.SimpleListFilter):
     parameter_name = "result"
     RESULTS = {
         "answered": ("Answered", Q(status__gte=200, status__lt=300)),
-        "refused": ("Refused (4xx)", Q(status__gte=400, status__lt=500)),
+        "refused": ("Refused (4xx)", Q(status__gte=400, status__lt=500) & ~Q(status=CLIENT_GONE)),
+        "left": ("Client hung up (499)", Q(status=CLIENT_GONE)),
         "failed": ("Failed (5xx)", Q(status__gte=500) | Q(status=0)),
     }
 
@@ -28,4 +29,6 @@ def result_of(record: UsageRecord | LoggedRequest) -> tuple[str, str]:
     text = f"{record.status} {record.error}".strip()
     if 200 <= record.status < 300:
         return "answered", text
+    if record.status == CLIENT_GONE:
+        return "left", f"{record.status} client hung up"
     return "refused" if 400 <= record.status < 500 else "failed", text

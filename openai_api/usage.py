@@ -18,7 +18,6 @@ from openai_api.journal import Journal
 from openai_api.models import UsageRecord
 
 KILLED = 0
-CLIENT_GONE = 499
 
 log = structlog.get_logger("castor.usage")
 

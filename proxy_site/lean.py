@@ -5,7 +5,7 @@ serve pages, and cost a chat completion more than all of its translation.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, cast
@@ -66,7 +66,7 @@ class LeanHandler:
         form: Form | None = None
         try:
             request = await _read_request(scope, receive, watch)
-            form, request.pulse = request.form, pulse
+            form, request.pulse, request.watch = request.form, pulse, watch
             # The request lives within this coroutine: a stream that is under way must not hold twenty megabytes of images.
             answering = _answer(request)
             del request
@@ -90,6 +90,7 @@ class _Request(ASGIRequest):
     """In place of a body, where it is one and the view takes it."""
     pulse: Pulse
     """Of the response."""
+    watch: "_Watch"
 
 
 async def _read_request(scope, receive, watch: "_Watch") -> _Request:
@@ -130,6 +131,8 @@ def _resolve(path: str) -> ResolverMatch:
 class _Watch:
     """Cancels the task that makes it when the client hangs up, or when it neither sends on nor reads on until time is up.
 
+    Who sets `abandon` is asked first when the client hangs up: true says that the task ends by itself.
+
     It begins to look only after a moment: most whole answers are gone by then, and need not pay for a second task.
     """
 
@@ -138,6 +141,7 @@ class _Watch:
 
     def __init__(self, receive) -> None:
         self.gave_up = False
+        self.abandon: Callable[[], bool] | None = None
         self.watched = cast("asyncio.Task[None]", asyncio.current_task())
         self._receive = receive
         self._is_read = self._has_begun = False
@@ -164,7 +168,9 @@ class _Watch:
     async def _look(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._give_up()
+        self.gave_up = True
+        if self.abandon is None or not self.abandon():
+            self._give_up()
 
     def _give_up(self) -> None:
         self.gave_up = True

@@ -13,14 +13,17 @@ from unfold.decorators import display
 from credentials.admin.recording import RecordingAdmin
 from credentials.admin.shown import some
 from credentials.forms import ClientTokenForm, ModelAliasForm
-from credentials.models import ClientToken, ModelAlias, PoolVersion
+from credentials.models import ClientToken, ModelAlias, OnDisconnect, PoolVersion
 
 
 @admin.register(ClientToken)
 class ClientTokenAdmin(RecordingAdmin):
     form = ClientTokenForm
     records_what = "the requests of this token"
-    list_display = ("__str__", "owner", "state_chip", "recorded", "may_use", "expires_at", "last_used_at", "created_at")
+    list_display = (
+        *("__str__", "owner", "state_chip", "recorded", "may_use", "hang_up"),
+        *("expires_at", "last_used_at", "created_at"),
+    )
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "owner")
     list_select_related = ("owner",)
     search_fields = ("label", "prefix", "owner__username")
@@ -29,7 +32,7 @@ class ClientTokenAdmin(RecordingAdmin):
     list_per_page = 50
     actions = ("revoke", *RecordingAdmin.recording_actions)
     fieldsets = (
-        (None, {"fields": ("owner", "label", "models", "expires_at")}),
+        (None, {"fields": ("owner", "label", "models", "expires_at", "on_disconnect")}),
         ("State", {"fields": ("prefix", "status", "revoked_at", "last_used_at", "created_at")}),
     )
     add_fieldsets = (fieldsets[0],)
@@ -55,6 +58,10 @@ class ClientTokenAdmin(RecordingAdmin):
     @display(description="models")
     def may_use(self, token: ClientToken) -> str:
         return some(token.allowed_models) if token.allowed_models else "all"
+
+    @display(description="when the client hangs up", ordering="on_disconnect")
+    def hang_up(self, token: ClientToken) -> str:
+        return "answer is read to its end" if token.on_disconnect == OnDisconnect.DRAIN else "call is ended"
 
     def save_model(self, request: HttpRequest, obj: ClientToken, form: ClientTokenForm, change: bool) -> None:
         if not change:

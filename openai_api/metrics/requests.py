@@ -5,8 +5,9 @@ from msgspec import Struct
 from credentials.roster import Roster
 from openai_api.metrics.catalogue import FIRST_TOKEN, REQUESTS, SECONDS, TOKENS
 from openai_api.metrics.families import Series, Timings
+from openai_api.models import CLIENT_GONE
 from openai_api.upstream.base import FILES
-from openai_api.usage import CLIENT_GONE, Entry
+from openai_api.usage import Entry
 
 OTHER = "other"
 MOST_MODELS = 100

@@ -12,12 +12,11 @@ from django.contrib.auth import get_user_model
 from django.db import DataError, IntegrityError, transaction
 
 from credentials.models import ClientToken
-from openai_api.models import LoggedRequest
+from openai_api.models import CLIENT_GONE, LoggedRequest
 from openai_api.request_log import kept
 from openai_api.request_log.excerpt import Excerpt
 from openai_api.request_log.recording import Attempt, Call, Recording
 from openai_api.request_log.redaction import Clean, cleaner, shown_url
-from openai_api.usage import CLIENT_GONE
 
 MOST_WAITING = 500
 MOST_BYTES = 32 * 1024 * 1024

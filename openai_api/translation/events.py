@@ -175,6 +175,8 @@ class Passed(Struct, frozen=True, gc=False):
 
     data: bytes
     speaks: bool = True
+    letters: int = 0
+    """How long the texts of the answer are so far, where that can be told."""
 
 
 Event = (

@@ -82,6 +82,8 @@ class Prepared(Struct, frozen=True):
     """Whether the ratings of Google's filters are wanted among the events."""
     tokens: int = 0
     """An estimate of its input, where tokens are paced or Google may not count them."""
+    free: bool = False
+    """Whether it takes no tokens."""
     inputs: int = 0
     """How many vectors it is to be answered with, where it asks for embeddings."""
     samples: int = 0

@@ -63,6 +63,7 @@ class Gemini:
             names=dict(written.names),
             single_call=not conversation.parallel_tool_calls,
             rated=rated,
+            free=counts,
         )
 
     def prepare_embeddings(self, asked: TextsToEmbed, roster: Roster) -> tuple[Prepared, ...]:
@@ -123,7 +124,16 @@ class Gemini:
 
     def prepare_files(self, call: FileCall, roster: Roster, *, custody: Custody | None = None) -> Prepared:
         unfit = _only_by_api(roster, "keeps no files")
-        return Prepared(FILES, b"", kinds=_GEMINI_API, unfit=unfit, file_call=call, custody=custody, lasting=custody is None)
+        return Prepared(
+            FILES,
+            b"",
+            kinds=_GEMINI_API,
+            unfit=unfit,
+            file_call=call,
+            custody=custody,
+            lasting=custody is None,
+            free=True,
+        )
 
     def count(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from credentials.health import Outcome
 from credentials.roster import Entry
-from openai_api.translation.events import Event, Passed, PassedHead, UsageReport
+from openai_api.translation.events import Event, Passed, PassedHead, Usage, UsageReport
 from openai_api.translation.passing.answer import Seen, Stream, estimate
 from openai_api.translation.passing.collect import Collector, UnreadableChunk
 from openai_api.translation.passing.cut import CutStream
@@ -121,6 +121,7 @@ def _is_about_streams(refusal: Refusal) -> bool:
 
 async def _stream(response: Answer, request: HandedOn, progress: Progress) -> AsyncGenerator[list[Event], None]:
     stream, told = _stream_for(request), 0
+    counted: Usage | None = None
     async for chunk in response.chunks:
         data = stream.feed(chunk)
         _check(stream.seen)
@@ -132,14 +133,17 @@ async def _stream(response: Answer, request: HandedOn, progress: Progress) -> As
             yield [Passed(data), *_used(stream.seen, request)]
             return
         if data:
-            yield [Passed(data, speaks=stream.seen.speaks)]
+            yield [Passed(data, speaks=stream.seen.speaks, letters=stream.seen.letters)]
+        if stream.seen.usage is not counted:  # Its reader may leave before the end, where it is told for good.
+            counted = stream.seen.usage
+            yield _used(stream.seen, request)
         if not is_silent:
             progress.made()
     rest, seen = stream.end(), stream.seen
     _check(seen)
     if seen.awaited and not seen.finished:
         raise _broken("The server's answer broke off.")
-    yield [*([Passed(rest, speaks=seen.speaks)] if rest else ()), *_used(seen, request)]
+    yield [*([Passed(rest, speaks=seen.speaks, letters=seen.letters)] if rest else ()), *_used(seen, request)]
 
 
 def _stream_for(request: HandedOn) -> Stream | CutStream:
@@ -162,7 +166,7 @@ async def _collected(response: Answer, request: HandedOn, progress: Progress) ->
                     size += len(event.data)
                     collector.feed(event.data)
                 else:
-                    used.append(event)
+                    used = [event]
             if size > _MOST_WHOLE:
                 raise _too_large()
     body = collector.answer()

@@ -125,6 +125,8 @@ class GatewayView(APIView):
             recording=self._recording,
             record=self.record,
         )
+        if self.token.drains:
+            self.request.watch.abandon = self._exchange.abandon  # type: ignore[attr-defined]  # DRF hands on what it does not have.
         return self._exchange
 
     def _stop_tags(self) -> tuple[str, ...] | None:

@@ -23,6 +23,7 @@ def main() -> None:
         "full": ClientToken.issue(ada)[1],
         "other": ClientToken.issue(bob)[1],
         "flash": ClientToken.issue(ada, allowed_models=["gemini-*-flash"])[1],
+        "draining": ClientToken.issue(ada, on_disconnect="drain")[1],
         "expired": ClientToken.issue(ada, expires_at=now() - timedelta(days=1))[1],
         "revoked": ClientToken.issue(ada, revoked_at=now())[1],
         "recorded": ClientToken.issue(ada, label="rec", record_until=now() + timedelta(days=1))[1],

@@ -8,9 +8,10 @@ import pytest
 from credentials.health import Outcome
 from credentials.roster import TokenEntry
 from openai_api.errors import UpstreamUnavailable
-from openai_api.exchange import MOST_AT_ONCE, Exchange
+from openai_api.exchange import Exchange
 from openai_api.gateway import Gateway
 from openai_api.orders.embeddings import Embeddings
+from openai_api.side_by_side import MOST_AT_ONCE
 from openai_api.translation.conversation import TextsToEmbed
 from openai_api.translation.events import Finished, Usage, UsageReport, Vectors
 from openai_api.upstream.base import Prepared

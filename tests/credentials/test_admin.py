@@ -19,6 +19,7 @@ from credentials.models import (
     Credential,
     KeyHealth,
     ModelAlias,
+    OnDisconnect,
     PoolVersion,
     ProjectSource,
     QuotaLimit,
@@ -42,6 +43,7 @@ from tests.credentials.pages import (
     WHO,
     act,
     rest,
+    rows,
 )
 
 pytestmark = pytest.mark.django_db
@@ -276,6 +278,7 @@ class TestTokens:
             "models": "gemini-*-flash,\n gpt-4o",
             "expires_at_0": "",
             "expires_at_1": "",
+            "on_disconnect": "drain",
         }
 
     def test_the_plain_token_is_shown_once_and_kept_nowhere(self, admin, form):
@@ -288,6 +291,7 @@ class TestTokens:
         }
         assert crypto.token_digest(plain) == token.digest
         assert token.allowed_models == ["gemini-*-flash", "gpt-4o"]
+        assert token.on_disconnect == OnDisconnect.DRAIN
         assert "no-store" in response.headers["Cache-Control"]
         assert plain not in str(response.cookies)
         for page in (TOKENS, f"{TOKENS}{token.pk}/change/", "/admin/"):
@@ -302,6 +306,12 @@ class TestTokens:
         admin.post(f"{TOKENS}{token.pk}/change/", form | {"models": ""})
         changed = ClientToken.objects.get()
         assert (changed.digest, changed.label, changed.allowed_models) == (token.digest, "laptop", [])
+
+    def test_the_list_tells_what_becomes_of_answers_that_nobody_waits_for(self, admin, owner):
+        token, _ = ClientToken.issue(owner)
+        assert "call is ended" in rows(admin.get(TOKENS))
+        ClientToken.objects.filter(pk=token.pk).update(on_disconnect=OnDisconnect.DRAIN)
+        assert "answer is read to its end" in rows(admin.get(TOKENS))
 
     def test_revoking_is_for_good(self, admin, owner):
         token, _ = ClientToken.issue(owner)
@@ -328,6 +338,20 @@ def test_usage_can_be_read_and_nothing_else(admin, every_page, action):
     address = f"{USAGE}add/" if action == "add" else f"{USAGE}{pk}/{action}/"
     assert admin.post(address, {"status": "500", "post": "yes"}).status_code == 403
     assert UsageRecord.objects.get().status == 200
+
+
+def test_usage_tells_who_hung_up_and_what_is_estimated(admin, owner):
+    for number, estimated in enumerate((True, False)):
+        UsageRecord.objects.create(
+            uid=f"{number}", request_id=f"{number}", model_asked="m", dialect="chat", status=499, prompt_tokens=7 + number,
+            estimated=estimated,
+        )  # fmt: skip
+    page = rows(admin.get(USAGE, {"result": "left"}))
+    assert page.count("499 client hung up") == 2
+    assert "≈ 7 / 0" in page
+    assert "≈ 8" not in page
+    assert "8 / 0" in page
+    assert "client hung up" not in rows(admin.get(USAGE, {"result": "refused"}))
 
 
 class TestPoolVersion:

@@ -38,6 +38,13 @@ class TestCreateToken:
         token = ClientToken.objects.get(digest=crypto.token_digest(plain))
         assert (token.owner, token.label, token.allowed_models) == (owner, "laptop", ["gemini-*-flash", "gpt-4o"])
         assert token.expires_at is None
+        assert token.on_disconnect == "cancel"
+
+    def test_it_may_be_asked_for_that_answers_are_read_to_their_ends(self, owner):
+        run("create_token", "ada", "--on-disconnect", "drain")
+        assert ClientToken.objects.get().on_disconnect == "drain"
+        with pytest.raises(CommandError, match="on-disconnect"):
+            run("create_token", "ada", "--on-disconnect", "shrug")
 
     def test_days_are_counted_from_now(self, owner):
         run("create_token", "ada", "--expires", "2")

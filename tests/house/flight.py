@@ -245,7 +245,8 @@ class Flight:
         token = "/admin/credentials/clienttoken/add/"
         self.page(token)
         known = set(self.watch.sightings)
-        status, page = self.page(token, owner="1", label="made in the admin", models="", expires_at_0="", expires_at_1="")
+        form = {"owner": "1", "label": "made in the admin", "models": "", "expires_at_0": "", "expires_at_1": ""}
+        status, page = self.page(token, **form, on_disconnect="cancel")
         assert (status, known) == (200, set(self.watch.sightings))  # The token of the first start is not in the page of another.
         plain = page.decode().partition('<code id="token"')[2].partition(">")[2].partition("<")[0]
         self._note_token(plain, "answer that makes a token", page.decode())

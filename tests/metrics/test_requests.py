@@ -8,7 +8,8 @@ from openai_api.metrics.attempts import count_attempt
 from openai_api.metrics.memory import here
 from openai_api.metrics.requests import MOST_MODELS, count_request
 from openai_api.metrics.text import totals
-from openai_api.usage import CLIENT_GONE, Entry
+from openai_api.models import CLIENT_GONE
+from openai_api.usage import Entry
 
 ROSTER = Roster(
     models={"listed": ModelCard("listed")},

@@ -16,7 +16,9 @@ from openai_api.translation.conversation import (
     ToolResult,
     Turn,
 )
-from openai_api.translation.gemini.estimate import estimate_tokens
+from openai_api.translation.events import AudioDelta, Citation, MediaDelta, TextDelta, ThoughtDelta, ToolCallDelta
+from openai_api.translation.gemini.estimate import bytes_said, estimate_body, estimate_tokens
+from openai_api.translation.gemini.request import write_request
 
 
 def asking(*parts, model: str = "gemini-3.8-flash", **fields) -> Conversation:
@@ -83,3 +85,42 @@ def test_schemas_count_as_their_text(fields):
 
 def test_an_answer_in_json_without_a_schema_costs_nothing_more():
     assert estimate_tokens(asking(Text("hello"), format=Format())) == estimate_tokens(asking(Text("hello")))
+
+
+@pytest.mark.parametrize(
+    "conversation",
+    [
+        asking(Text("x" * 4_000)),
+        asking(Text("雨" * 4_000)),
+        asking(Text("x" * 2_000), Text("y" * 2_000), system=(Text("x" * 4_000),)),
+        asking(file("image/png", 500_000)),
+        asking(file("application/pdf", 1_000_000), Text("x" * 400)),
+        asking(file("audio/mp3", 16_000 * 100), model="gemini-2.5-flash"),
+        asking(ToolResult("1", "rain", "x" * 4_000, (file("image/png", 500_000),))),
+        asking(Text("hello"), tools=(Tool("rain", "tells it", SCHEMA),)),
+        asking(Text("hello"), format=Format(SCHEMA)),
+    ],
+)
+def test_what_is_written_already_is_estimated_about_as_before_it_was(conversation):
+    written = estimate_body(conversation.model, write_request(conversation).body)
+    assert written == pytest.approx(estimate_tokens(conversation), rel=0.1)
+
+
+@pytest.mark.parametrize("body", [b"", b"0", b"{}", b'{"instances":[{"prompt":"a fox"}]}'])
+def test_a_body_of_another_call_is_nothing(body):
+    assert estimate_body("gemini-3.8-flash", body) == 0
+
+
+@pytest.mark.parametrize(
+    ("event", "size"),
+    [
+        (TextDelta("Fuß"), 4),
+        (ThoughtDelta("hm"), 2),
+        (ToolCallDelta("1", "rain", "{}"), 6),
+        (AudioDelta(bytes(96_000)), 200),
+        (MediaDelta("image/png", "aGk="), 4_480),
+        (Citation(0, 1, "a", "https://example.com"), 0),
+    ],
+)
+def test_what_is_said_counts_as_so_much_text(event, size):
+    assert bytes_said(event) == size

@@ -177,6 +177,13 @@ def test_what_a_stream_leaves_unfinished_is_not_lost():
     assert stream.end() == b'data: {"b"'
 
 
+def test_the_texts_of_responses_are_counted_while_they_pass():
+    stream = Stream()
+    stream.feed(b'data: {"type":"response.output_text.delta","delta":"twelve signs"}\n\n')
+    stream.feed(b'data: {"type":"response.function_call_arguments.done","delta":"none"}\n\n')
+    assert stream.seen.letters == 12
+
+
 def test_an_estimate_counts_texts_and_no_files():
     body = {"messages": [{"content": "x" * 40}], "image": "A" * 20_000, "note": "a " * 6_000}
     assert estimate(json.dumps(body).encode(), 80) == Usage(prompt=3_010, completion=20, total=3_030)

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_date
 from django.utils.timezone import make_aware, now
 
-from credentials.models import ClientToken
+from credentials.models import ClientToken, OnDisconnect
 
 
 class Command(BaseCommand):
@@ -16,8 +16,14 @@ class Command(BaseCommand):
         parser.add_argument("--label", default="", help="What the token is for.")
         parser.add_argument("--expires", metavar="DAYS|DATE", help="A number of days, or a date such as 2027-01-31 (its end).")
         parser.add_argument("--models", default="", help="Comma list of models or patterns that it may use; none: every model.")
+        parser.add_argument(
+            "--on-disconnect",
+            choices=OnDisconnect.values,
+            default=OnDisconnect.CANCEL,
+            help="When the client hangs up: end the call (its usage is estimated), or read the answer to its end (exact).",
+        )
 
-    def handle(self, *, user: str, label: str, expires: str | None, models: str, **options) -> None:
+    def handle(self, *, user: str, label: str, expires: str | None, models: str, on_disconnect: str, **options) -> None:
         try:
             owner = User.objects.get(username=user)
         except User.DoesNotExist as error:
@@ -27,7 +33,9 @@ class Command(BaseCommand):
         if len(label) > 100:
             raise CommandError("A label has at most 100 characters.")
         allowed = [name.strip() for name in models.split(",") if name.strip()]
-        _, plain = ClientToken.issue(owner, label=label, allowed_models=allowed, expires_at=read_expiry(expires))
+        _, plain = ClientToken.issue(
+            owner, label=label, allowed_models=allowed, expires_at=read_expiry(expires), on_disconnect=on_disconnect
+        )
         self.stderr.write(f"A token for {user}. It is shown only now; Castor keeps no copy of it.")
         self.stdout.write(plain)
 

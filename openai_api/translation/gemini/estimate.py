@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from openai_api.translation.conversation import (
     Conversation,
@@ -21,6 +21,16 @@ from openai_api.translation.conversation import (
     ToolCall,
     ToolResult,
     UploadedMedia,
+)
+from openai_api.translation.events import (
+    AudioDelta,
+    DraftDelta,
+    Event,
+    MediaDelta,
+    TextDelta,
+    ThoughtDelta,
+    ToolCallDelta,
+    Utterance,
 )
 
 from .media import normalised
@@ -60,6 +70,92 @@ def estimate_tokens(conversation: Conversation) -> int:
     return max(1, parts + _tokens(bytes_of_text))
 
 
+class _Blob(Struct, rename="camel"):
+    mime_type: str = ""
+    data: Raw = Raw(b'""')
+
+
+class _Content(Struct):
+    parts: list[dict[str, Raw]] = []
+
+
+class _Result(_Content):
+    """Of a tool."""
+
+    response: Raw = Raw(b"")
+
+
+class _Config(Struct, frozen=True, rename="camel"):
+    response_json_schema: Raw = Raw(b"")
+
+
+class _Body(Struct, rename="camel"):
+    """Of generateContent; another call's has nothing of it."""
+
+    contents: list[_Content] = []
+    system_instruction: _Content | None = None
+    tools: Raw = Raw(b"")
+    generation_config: _Config = _Config()
+
+
+_read_body = msgspec.json.Decoder(_Body).decode
+_read_blob = msgspec.json.Decoder(_Blob).decode
+_read_result = msgspec.json.Decoder(_Result).decode
+
+
+def estimate_body(model: str, body: bytes) -> int:
+    """The same of a conversation that was written already; 0 for the body of another call."""
+    rates = _RATES[_TILED.match(model) is None]
+    try:
+        read = _read_body(body)
+    except msgspec.DecodeError:
+        return 0
+    contents = [*read.contents, *([read.system_instruction] if read.system_instruction is not None else [])]
+    beside = len(bytes(read.tools)) + len(bytes(read.generation_config.response_json_schema))
+    return sum(_content(content, rates) for content in contents) + _tokens(beside)
+
+
+def _content(content: _Content, rates: dict[str, _Rate]) -> int:
+    return sum(_written(name, value, rates) for part in content.parts for name, value in part.items())
+
+
+def _written(name: str, value: Raw, rates: dict[str, _Rate]) -> int:
+    match name:
+        case "inlineData":
+            blob = _read_blob(value)
+            return _sized(blob.mime_type, (len(bytes(blob.data)) - 2) * 3 // 4, rates)
+        case "fileData":
+            return rates["video"].tokens
+        case "functionResponse":
+            result = _read_result(value)
+            return _tokens(len(bytes(result.response))) + _content(result, rates)
+        case "thoughtSignature" | "thought":
+            return 0
+        case _:
+            return _tokens(len(bytes(value)))
+
+
+_SOUND_MADE = 25
+"""Tokens of a second of speech (wire reference 1.9), which has 48,000 bytes."""
+_PICTURE_MADE = 1_120
+"""Tokens of a picture of 1K."""
+
+
+def bytes_said(event: Event) -> int:
+    """How much text an event is, or would be where it has as many tokens."""
+    match event:
+        case TextDelta() | ThoughtDelta() | Utterance():
+            return _length(event.text)
+        case ToolCallDelta():
+            return len(event.name) + _length(event.arguments)
+        case AudioDelta():
+            return len(event.pcm) * _SOUND_MADE * BYTES_A_TOKEN // 48_000
+        case MediaDelta() | DraftDelta():
+            return _PICTURE_MADE * BYTES_A_TOKEN
+        case _:
+            return 0
+
+
 def _part(part: Part, rates: dict[str, _Rate]) -> int:
     match part:
         case Text():
@@ -76,8 +172,11 @@ def _media(media: Media | StoredMedia | RemoteMedia | UploadedMedia, rates: dict
     """Never what its base64 would cost as text: only its size in bytes tells something, of how long it lasts."""
     if isinstance(media, RemoteMedia):
         return rates["video"].tokens  # Google fetches it: nothing is known of it.
-    size = _size(media)
-    name = normalised(media.mime_type)
+    return _sized(media.mime_type, _size(media), rates)
+
+
+def _sized(mime_type: str, size: int, rates: dict[str, _Rate]) -> int:
+    name = normalised(mime_type)
     kind = name.partition("/")[0]
     if kind == "audio":
         return (_PLAIN_SOUND if name in _PLAIN_SOUNDS else _SOUND).of(size)

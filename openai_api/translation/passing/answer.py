@@ -13,6 +13,8 @@ _ENDS_OF_EVENTS = (b"\n\n", b"\r\r", b"\n\r\n")
 _PRELUDE = (".created", ".in_progress", ".queued", ".added", "ping")
 """How events end in their names that say nothing yet."""
 _ENDS = ("response.completed", "response.failed", "response.incomplete")
+_SAYING = "text.delta"
+"""How events end in their names that bring a piece of a text."""
 _LONGEST_WORD = 10_000
 """Letters: what is longer without a blank is a file in base64."""
 
@@ -71,6 +73,7 @@ class _Response(Struct):
 class _Payload(Struct):
     type: Any = None
     object: Any = None
+    delta: Any = None
     choices: list[_Choice] | None = None
     usage: Raw = Raw(b"null")
     response: _Response | None = None
@@ -97,7 +100,7 @@ class Seen(Struct):
     """It is of a kind that tells of its end, so an end without that is none."""
     usage: Usage | None = None
     letters: int = 0
-    """How long the texts of its choices are."""
+    """How long its texts are."""
     error: bytes | None = None
     """The error that stood in place of an answer."""
     promised: bool = True
@@ -124,6 +127,7 @@ class Seen(Struct):
             self._take_choices(read.choices)
         elif isinstance(read.type, str):
             self._take_typed(read.type)
+            self.letters += len(read.delta) if isinstance(read.delta, str) and read.type.endswith(_SAYING) else 0
         else:
             self._speak()
 
