@@ -30,6 +30,11 @@ class Call:
         self._answer = answer
         self._stops = StopFilter(stops) if stops else None
 
+    @property
+    def was_stopped(self) -> bool:
+        """Whether we have ended it, at a stop that the upstream did not know of."""
+        return self._stops is not None and self._stops.hit
+
     async def read(self) -> list[Event]:
         """The events that come next; none may mean that there is nothing more to come (`ended`). Raises UpstreamRefused."""
         batch = await anext(self._answer, None)
@@ -60,7 +65,7 @@ class Call:
                 self.bytes_said = event.letters
         if self._stops is not None:
             batch = self._stops.feed(batch)
-            if self._stops.hit:
+            if self.was_stopped:
                 self.ended = True
                 await self.close()  # What would follow is not wanted and need not be paid for.
                 return batch

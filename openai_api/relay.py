@@ -196,8 +196,8 @@ class Relay:
 
     def _note_usage(self, call: Call) -> None:
         was_left = call.was_cut or not call.ended
-        if call.usage is None and was_left:
-            call.usage = spent_so_far(self._prepared, call.bytes_said)
+        if call.usage is None and (was_left or call.was_stopped):  # Some tell it at their end alone.
+            call.usage, call.estimated = spent_so_far(self._prepared, call.bytes_said), True
         if call.usage is not None:
             self.trace.usages += (call.usage,)
             # What an upstream counts in the midst of an answer may lag behind.

@@ -16,7 +16,7 @@ from openai_api.errors import (
     UpstreamRefusal,
     UpstreamUnavailable,
 )
-from openai_api.translation.events import Finished, TextDelta, ThoughtDelta, UsageReport
+from openai_api.translation.events import Finished, TextDelta, ThoughtDelta, Usage, UsageReport
 from tests.api.upstreams import GOOD, SILENCE, ScriptedUpstream, read_all, refusal, relay_of
 from tests.credentials.pools import FLASH, KEYS, key, lease, pool_of
 
@@ -232,6 +232,23 @@ async def test_what_spoils_an_answer_behind_its_cut_is_not_looked_at(whole):
     upstream = ScriptedUpstream([[TextDelta("one TWO"), Finished("failed", "MALFORMED_FUNCTION_CALL")]])
     events = await read_all(relay_of(pool_of(key(1)), upstream, whole=whole, stops=("TWO",)))
     assert events == [TextDelta("one "), Finished("stop")]
+
+
+@BOTH
+async def test_what_a_cut_answer_has_used_is_estimated_where_its_upstream_tells_it_at_the_end_alone(whole):
+    upstream = ScriptedUpstream([[TextDelta("12345678 TWO"), TextDelta(" more")], SILENCE])
+    relay = relay_of(pool_of(key(1)), upstream, whole=whole, stops=("TWO",), tokens=7)
+    await read_all(relay)
+    assert relay.trace.estimated
+    assert [(usage.prompt, usage.completion > 0) for usage in relay.trace.usages] == [(7, True)]
+
+
+@BOTH
+async def test_what_was_told_before_a_cut_is_what_the_cut_answer_has_used(whole):
+    told = UsageReport(Usage(prompt=3, completion=2, total=5))
+    relay = relay_of(pool_of(key(1)), ScriptedUpstream([[told], [TextDelta("one TWO")], SILENCE]), whole=whole, stops=("TWO",))
+    await read_all(relay)
+    assert (relay.trace.usages, relay.trace.estimated) == ((told.usage,), False)
 
 
 async def test_usage_is_passed_on():
