@@ -42,7 +42,10 @@ def explain(pool: Pool, model: str, *, kinds: frozenset[str] | None = None, at: 
         kinds = first.kinds(pool.roster)
     elif kinds is None:
         kinds = pool.roster.googles
-    line = pool.line(model, kinds=kinds)
+    allowed, group = kinds, ""
+    if (route := first.route) is not None and not first.server:
+        allowed, group = kinds & {route.kind} if route.kind else kinds, route.group
+    line = pool.line(model, kinds=allowed, group=group)
     tiers = [[_judged(pool, entry, model, at) for entry in tier] for tier in line.tiers]
     chosen = [candidate for tier in tiers for candidate in tier]
     free = [candidate for candidate in chosen if not candidate.why]
@@ -52,7 +55,7 @@ def explain(pool: Pool, model: str, *, kinds: frozenset[str] | None = None, at: 
         for rank, found in enumerate((*free, *resorts), start=1)
     ]
     skipped = [candidate for candidate in chosen if candidate.why and not candidate.last_resort]
-    return [*ranked, *skipped, *_left_out(pool, line, model, kinds)]
+    return [*ranked, *skipped, *_left_out(pool, line, model, kinds, narrowed=(allowed, group))]
 
 
 def _last_resorts(tier: list[Candidate], at: float) -> list[Candidate]:
@@ -77,12 +80,17 @@ def _judged(pool: Pool, entry: Entry, model: str, at: float) -> Candidate:
     return Candidate(entry, 0, "a quota limit is reached", block.until)
 
 
-def _left_out(pool: Pool, line: Line, model: str, kinds: frozenset[str] | None) -> list[Candidate]:
-    entries = (entry for entry in pool.roster.entries if entry.id not in line and (kinds is None or entry.kind in kinds))
-    return [Candidate(entry, 0, _why_left_out(entry, model)) for entry in entries]
+def _left_out(
+    pool: Pool, line: Line, model: str, kinds: frozenset[str], *, narrowed: tuple[frozenset[str], str]
+) -> list[Candidate]:
+    """`narrowed`: the kinds, and the quota group, that a route leaves."""
+    entries = (entry for entry in pool.roster.entries if entry.id not in line and entry.kind in kinds)
+    return [Candidate(entry, 0, _why_left_out(entry, model, *narrowed)) for entry in entries]
 
 
-def _why_left_out(entry: Entry, model: str) -> str:
+def _why_left_out(entry: Entry, model: str, kinds: frozenset[str], group: str) -> str:
+    if entry.kind not in kinds or group not in ("", entry.group):
+        return "the model's route leads to others"
     if entry.lacks(model):
         return "does not list the model"
     return "CREDENTIAL_MODE leaves keys out" if entry.kind in KEYS else "is not asked for this model"

@@ -188,6 +188,8 @@ def _routes() -> tuple[Route, ...]:
             row.pattern,
             row.server_id or 0,
             tuple(row.fallback),
+            kind="" if row.server_id else row.kind,
+            project="" if row.server_id else row.project,
             stop_tags=tuple(row.stop_tags),
             stream_internally=row.stream_internally,
             record_until=_seconds(row.record_until) or 0.0,

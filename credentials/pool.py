@@ -282,9 +282,9 @@ class Pool:
         """What keeps the model's credentials from serving it; a sample where there are very many."""
         return (rest for entry in islice(self._line(model, kinds, group), MOST_NAMED) for rest in self.rests.of(entry, model))
 
-    def line(self, model: str, *, kinds: frozenset[str] | None = None) -> Line:
+    def line(self, model: str, *, kinds: frozenset[str] | None = None, group: str = "") -> Line:
         """Those that can serve the model, in order; of all of Google's kinds if none are named."""
-        return self._line(model, kinds if kinds is not None else self.roster.googles)
+        return self._line(model, kinds if kinds is not None else self.roster.googles, group)
 
     # --- Means --------------------------------------------------------------------------------------------------
 

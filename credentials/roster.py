@@ -108,12 +108,21 @@ class Route(Struct, frozen=True):
     pattern: str
     server: int = 0
     fallback: tuple[str, ...] = ()
+    kind: str = ""
+    """The one kind of Google's pool that is asked; empty: all."""
+    project: str = ""
+    """The one Google project whose credentials are asked; empty: all."""
     stop_tags: tuple[str, ...] = ()
     """Empty: STOP_TAGS."""
     stream_internally: bool | None = None
     """None: STREAM_INTERNALLY."""
     record_until: float = 0.0
     """Epoch seconds, until which what takes it is kept in the request log."""
+
+    @property
+    def group(self) -> str:
+        """The one quota group that is asked, if it is one."""
+        return f"project:{self.project}" if self.project else ""
 
 
 _PREFIX = re.compile(r"^(models|google|gemini)/")

@@ -132,7 +132,7 @@ class ModelRouteForm(forms.ModelForm):
 
     class Meta:
         model = ModelRoute
-        fields = ("pattern", "priority", "server", "enabled", "note", "stream_internally")
+        fields = ("pattern", "priority", "server", "kind", "project", "enabled", "note", "stream_internally")
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -147,6 +147,15 @@ class ModelRouteForm(forms.ModelForm):
         if re.search(r"[\s?\[\]]", pattern):
             raise ValidationError("A pattern is a name in which * may stand for anything; it has no blanks or other wildcards.")
         return pattern
+
+    def clean_project(self) -> str:
+        return self.cleaned_data["project"].strip()
+
+    def clean(self) -> None:
+        if self.cleaned_data.get("server"):
+            for name in ("kind", "project"):
+                if self.cleaned_data.get(name):
+                    self.add_error(name, "A server has credentials of its own: this is for routes that lead to Gemini.")
 
     def clean_models(self) -> list[str]:
         names = [name for name in re.split(r"[\s,;]+", self.cleaned_data["models"]) if name]

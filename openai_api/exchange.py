@@ -264,7 +264,7 @@ class Exchange:
         desk = Desk(self._gateway, roster, upstream, step.model, owner, self._started, manner, whole=not self._stream)
         ready = await order.prepare(desk)
         self._take_note(notices + ready.notices)
-        return ready
+        return ready if step.route is None else ready.within(step.route)
 
     def _handed_on(self, step: Step, roster: Roster) -> Ready:
         self.model = self._entry.model_served = step.model

@@ -84,7 +84,7 @@ class Relay:
         self._pool = pool
         self._ask = ask
         self._prepared = prepared
-        self._group = prepared.custody.group if prepared.custody is not None else ""
+        self._group = prepared.custody.group if prepared.custody is not None else prepared.group
         self._whole = whole
         self._limits = limits
         self._new_call_id = new_call_id
@@ -299,7 +299,16 @@ class Relay:
         if prepared.custody is not None:
             custody = prepared.custody
             return out_of_reach(self._pool, prepared.model, custody, kinds=prepared.kinds, at=at, tokens=prepared.tokens)
-        return nothing_free(self._pool, prepared.model, kinds=prepared.kinds, unfit=prepared.unfit, at=at, tokens=prepared.tokens)
+        return nothing_free(
+            self._pool,
+            prepared.model,
+            kinds=prepared.kinds,
+            unfit=prepared.unfit,
+            at=at,
+            tokens=prepared.tokens,
+            group=prepared.group,
+            only=prepared.only,
+        )
 
     async def _afford_retry(self, last: Refusal) -> None:
         """Take a retry from the budget, waiting for one while others may still be answered. Raises what failed last."""

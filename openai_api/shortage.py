@@ -34,19 +34,32 @@ QUOTA = frozenset(
 
 
 def nothing_free(
-    pool: Pool, model: str, *, kinds: frozenset[str], at: float, tokens: int = 0, unfit: Sequence[Notice] = ()
+    pool: Pool,
+    model: str,
+    *,
+    kinds: frozenset[str],
+    at: float,
+    tokens: int = 0,
+    unfit: Sequence[Notice] = (),
+    group: str = "",
+    only: str = "",
 ) -> GatewayError:
     """Why no credential serves the model now.
 
-    `tokens`: the estimated length of what is asked; `unfit`: why kinds beyond `kinds` cannot serve it.
+    `tokens`: the estimated length of what is asked; `unfit`: why kinds beyond `kinds` cannot serve it; `group`: the one that
+    may serve it, if not all may, and `only`: what a route has left of the pool, in words.
     """
     if not pool.loaded:
         return NoCredential("Castor is starting: its pool is not loaded yet. Try again in a moment.", retry_after=1)
     if (server := _server_of(pool, kinds)) is not None:
         return _of_server(pool, server, model, kinds, at)
-    if not pool.serves(model, kinds=kinds):
+    if not pool.serves(model, kinds=kinds, group=group):
         if unfit:
             return _cannot(unfit[0])
+        if only:
+            return NoCredential(
+                f"For the model '{model}' an admin lets Castor ask {only} alone, and it has none that can serve this."
+            )
         if any(entry.kind in kinds for entry in pool.roster.entries):
             return NoCredential(
                 "CREDENTIAL_MODE is 'disabled', which leaves AI Studio keys out, and this Castor has nothing else."
@@ -54,12 +67,12 @@ def nothing_free(
         return NoCredential(
             "This Castor has no credential yet. An admin can add a Gemini API key or a Google account at /admin/."
         )
-    if pool.absent(model, kinds=kinds):
+    if pool.absent(model, kinds=kinds, group=group):
         return ModelNotFound(f"The model '{model}' does not exist, or none of this Castor's credentials may use it.")
-    free_at = pool.free_at(model, at=at, kinds=kinds, tokens=tokens)
+    free_at = pool.free_at(model, at=at, kinds=kinds, tokens=tokens, group=group)
     if free_at is None:
         return NoCredential("None of this Castor's credentials is valid any more. An admin sees why at /admin/.")
-    return _all_rest(pool, model, kinds, retry_after=max(free_at - at, 1.0))
+    return _all_rest(pool, model, kinds, retry_after=max(free_at - at, 1.0), group=group)
 
 
 def out_of_reach(pool: Pool, model: str, custody: Custody, *, kinds: frozenset[str], at: float, tokens: int = 0) -> GatewayError:
@@ -145,8 +158,8 @@ def too_late(deadline: float) -> GatewayError:
     return DeadlineExceeded(f"No complete answer came within {deadline:g} seconds (TIMEOUT of this Castor).")
 
 
-def _all_rest(pool: Pool, model: str, kinds: frozenset[str], *, retry_after: float) -> GatewayError:
-    rests = {rest.reason for rest in pool.rests_for(model, kinds=kinds) if rest.state is State.RATE_LIMITED}
+def _all_rest(pool: Pool, model: str, kinds: frozenset[str], *, retry_after: float, group: str = "") -> GatewayError:
+    rests = {rest.reason for rest in pool.rests_for(model, kinds=kinds, group=group) if rest.state is State.RATE_LIMITED}
     reasons = ", ".join(sorted(reason.label for reason in rests)) or "a quota limit is reached"
     message = f"Every credential that serves '{model}' is resting ({reasons}). The first is back in {retry_after:.0f} s."
     if rests & QUOTA or not rests:

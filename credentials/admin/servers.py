@@ -146,13 +146,15 @@ class ModelRouteAdmin(RecordingAdmin):
     list_select_related = ("server",)
     search_fields = ("pattern", "note")
     fieldsets = (
-        (None, {"fields": ("pattern", "priority", "server", "models", "enabled", "note")}),
+        (None, {"fields": ("pattern", "priority", "server", "kind", "project", "models", "enabled", "note")}),
         ("Its answers", {"fields": ("tags", "stream_internally")}),
     )
 
     @display(description="asked", ordering="server")
     def leads_to(self, route: ModelRoute) -> str:
-        return str(route.server or "Gemini")
+        if route.server:
+            return str(route.server)
+        return " · ".join(filter(None, ("Gemini", route.get_kind_display(), route.project)))
 
     @display(description="may stand in")
     def stand_in(self, route: ModelRoute) -> str:

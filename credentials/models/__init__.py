@@ -1,7 +1,7 @@
 """What the pool is made of. Requests never read these tables: they read the roster, which is loaded from here."""
 
 from credentials.models.checks import CheckResult, CheckRun, ServedModel
-from credentials.models.clients import ClientToken, ClientTokenQuerySet, ModelAlias, ModelRoute, OnDisconnect
+from credentials.models.clients import ClientToken, ClientTokenQuerySet, ModelAlias, ModelRoute, OnDisconnect, PoolKind
 from credentials.models.credential import KEYLESS, Cause, Credential, CredentialQuerySet, Kind, ProjectSource, Server, Use
 from credentials.models.kinds import ApiKey, GeminiCli, GoogleAccount, ServerKey
 from credentials.models.logins import GoogleLogin, ImportedLogin, LoginLink
@@ -30,6 +30,7 @@ __all__ = [
     "ModelAlias",
     "ModelRoute",
     "OnDisconnect",
+    "PoolKind",
     "PoolVersion",
     "ProjectSource",
     "QuotaLimit",

@@ -89,6 +89,15 @@ class ModelAlias(models.Model):
         return fnmatchcase(name, self.pattern)
 
 
+class PoolKind(models.TextChoices):
+    """The kinds of credential in Gemini's pool, as a route may choose among them; an account is of the kind of its use."""
+
+    API_KEY = "api_key", "Gemini API keys"
+    OAUTH = "oauth", "Google accounts by the Gemini API"
+    CODE_ASSIST = "code_assist", "Google accounts by Code Assist"
+    GEMINI_CLI = "gemini_cli", "the Gemini CLI"
+
+
 class ModelRoute(models.Model):
     """Who is asked for the models that a pattern means, and which others may answer in their place when nobody can."""
 
@@ -97,6 +106,10 @@ class ModelRoute(models.Model):
     server = models.ForeignKey(
         Server, null=True, blank=True, on_delete=models.CASCADE, related_name="routes", help_text="Empty: the Gemini pool."
     )
+    kind = models.CharField(
+        "of the pool only", max_length=20, blank=True, choices=PoolKind, help_text="Empty: whatever can serve the request."
+    )
+    project = models.CharField("of this Google project only", max_length=100, blank=True, help_text="Empty: of any project.")
     fallback = models.JSONField(
         default=list, blank=True, help_text="Models that answer in turn when nobody can be asked for this one now."
     )

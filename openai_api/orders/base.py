@@ -3,8 +3,10 @@
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from credentials.roster import Roster
+from credentials.models import PoolKind
+from credentials.roster import Roster, Route
 from openai_api.gateway import Gateway
 from openai_api.manner import Manner
 from openai_api.translation.conversation import Notice
@@ -39,6 +41,12 @@ class Ready(Struct, frozen=True):
     held: bool = False
     """Nothing can be told before an answer's end, so that until then another credential may take over, also in a stream."""
 
+    def within(self, route: Route) -> "Ready":
+        """Asked of those alone to whom the route leads."""
+        if not route.kind and not route.project:
+            return self
+        return replace(self, prepared=tuple(_within(route, prepared) for prepared in self.prepared))
+
 
 class Order(Protocol):
     @property
@@ -49,3 +57,11 @@ class Order(Protocol):
     async def prepare(self, desk: Desk) -> Ready:
         """Raises GatewayError for what cannot be asked."""
         ...
+
+
+def _within(route: Route, prepared: Prepared) -> Prepared:
+    kinds = prepared.kinds & {route.kind} if route.kind else prepared.kinds
+    only = PoolKind(route.kind).label if route.kind else "credentials"
+    if route.project:
+        only += f" of the Google project {route.project}"
+    return replace(prepared, kinds=kinds, group=route.group, only=only)

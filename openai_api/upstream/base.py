@@ -66,6 +66,10 @@ class Prepared(Struct, frozen=True):
     """The kinds of credential that can serve it."""
     unfit: tuple[Notice, ...] = ()
     """Why other kinds, which the pool has, cannot. One without a field holds for whatever is asked."""
+    group: str = ""
+    """The one quota group that is to be asked, where an admin has said so."""
+    only: str = ""
+    """What an admin has said may serve it alone, in words."""
     prompt: CliPrompt | None = None
     """The conversation as the Gemini CLI takes it, where it may be asked."""
     notices: tuple[Notice, ...] = ()

@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 
 from credentials.crypto import TOKEN_PREFIX
 from credentials.health import Reason, State
+from credentials.loading import load_roster
 from credentials.models import CheckRun, Credential, Kind, ModelRoute, PoolVersion, ServedModel, Server, ServerKey
 from credentials.servers import add_keys
 from credentials.signals import check_requested
@@ -157,6 +158,16 @@ def test_a_route_keeps_the_models_that_may_stand_in_in_their_order(admin_client,
     admin_client.post(f"{ROUTES}{route.pk}/change/", given | {"server": "", "models": ""})
     route.refresh_from_db()
     assert (route.server, route.fallback, str(route)) == (None, [], "gpt-* → Gemini")
+
+
+def test_a_route_may_leave_one_kind_and_one_project_of_the_pool_but_of_no_server(admin_client, server):
+    given = {"pattern": "*-pro", "priority": 0, "kind": "api_key", "project": " billed ", "enabled": "on"}
+    refused = admin_client.post(f"{ROUTES}add/", given | {"server": server.pk})
+    assert "A server has credentials of its own" in refused.content.decode()
+    admin_client.post(f"{ROUTES}add/", given)
+    assert "Gemini · Gemini API keys · billed" in admin_client.get(ROUTES).content.decode()
+    [route] = load_roster({}).routes
+    assert (route.kind, route.project, route.group) == ("api_key", "billed", "project:billed")
 
 
 @pytest.mark.parametrize(("field", "value"), [("pattern", "a b"), ("pattern", "gpt-[ab]"), ("models", "flash-*")])
