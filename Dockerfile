@@ -1,0 +1,71 @@
+# Castor in a container; docs/deploy.md tells how it is used. `docker build --build-arg GEMINI_CLI=1 .` adds Google's Gemini CLI.
+
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG GEMINI_CLI=0
+
+FROM ${PYTHON_IMAGE} AS libraries
+RUN python -m venv /opt/castor
+COPY requirements.txt .
+RUN /opt/castor/bin/pip install -q --no-cache-dir --disable-pip-version-check --no-compile -r requirements.txt \
+    && /opt/castor/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/castor/lib
+
+# Nothing but code, its bytecode, and the admin's static files; each stage that serves starts from here.
+FROM ${PYTHON_IMAGE} AS castor
+WORKDIR /castor
+COPY --from=libraries /opt/castor /opt/castor
+ENV PATH=/opt/castor/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+COPY manage.py LICENSE ./
+COPY locale locale
+COPY credentials credentials
+COPY openai_api openai_api
+COPY proxy_site proxy_site
+COPY --chmod=755 deploy/entrypoint.sh deploy/healthy.sh /usr/local/bin/
+ENV CASTOR_VAR=/var/lib/castor HOST=0.0.0.0 PORT=8000 LOG_FORMAT=json
+# Whoever cloned with a strict umask has files that nobody else may read. The settings are only to be loaded here: these secrets go
+# no further, and a database that is not SQLite makes none of its own.
+RUN chmod -R a+rX /castor \
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /castor \
+    && SECRET_KEY="$(head -c 48 /dev/urandom | base64)" CREDENTIAL_ENCRYPTION_KEYS=none \
+        DATABASE_URL=postgres://none REDIS_URL=redis://none LOG_LEVEL=error \
+        python manage.py collectstatic --no-input --verbosity 0 \
+    && useradd --system --uid 10001 --no-create-home --home-dir /tmp castor \
+    && mkdir -p /var/lib/castor/beat /var/lib/castor/journal /var/lib/castor/media /var/lib/castor/uploads \
+    && chown castor:castor /var/lib/castor /var/lib/castor/beat /var/lib/castor/journal /var/lib/castor/media /var/lib/castor/uploads
+ENTRYPOINT ["entrypoint.sh"]
+
+# The simulator of Google, for the demo profile: `docker build --target simulator .`
+FROM castor AS simulator
+COPY requirements-dev.txt .
+RUN pip install -q --no-cache-dir --disable-pip-version-check -c requirements-dev.txt google-ai-generativelanguage
+COPY tests/__init__.py tests/__init__.py
+COPY tests/google tests/google
+USER castor
+EXPOSE 8900
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --start-interval=1s CMD ["healthy.sh", "port", "8900"]
+CMD ["python", "-m", "tests.google", "--host", "0.0.0.0", "--port", "8900", "--open"]
+
+FROM ${PYTHON_IMAGE} AS gemini-cli-0
+RUN mkdir /opt/gemini
+
+# The very version that Castor's tests run. Debian's Node is too old for it, so one comes along from npm.
+FROM ${PYTHON_IMAGE} AS gemini-cli-1
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends npm && rm -rf /var/lib/apt/lists/*
+WORKDIR /opt/gemini
+COPY tests/gemini_cli/package.json tests/gemini_cli/package-lock.json ./
+COPY tests/gemini_cli/node/package.json tests/gemini_cli/node/package-lock.json node/
+RUN npm ci --no-audit --no-fund --silent --omit=optional --ignore-scripts \
+    && (cd node && npm ci --no-audit --no-fund --silent --ignore-scripts) \
+    && mkdir bin && ln -s ../node_modules/.bin/gemini bin/gemini && ln -s ../node/node_modules/node-linux-*/bin/node bin/node
+
+FROM gemini-cli-${GEMINI_CLI} AS gemini-cli
+
+FROM castor AS production
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends ffmpeg && rm -rf /var/lib/apt/lists/*
+COPY --from=gemini-cli /opt/gemini /opt/gemini
+ENV PATH=$PATH:/opt/gemini/bin
+USER castor
+EXPOSE 8000
+# gunicorn stops accepting, lets answers end for SHUTDOWN_SECONDS (60), and writes down what it holds: give it 90.
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["healthy.sh", "web"]
+CMD ["gunicorn", "-c", "python:proxy_site.gunicorn"]
