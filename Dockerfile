@@ -35,7 +35,7 @@ ENTRYPOINT ["entrypoint.sh"]
 
 # The simulator of Google, for the demo profile: `docker build --target simulator .`
 FROM castor AS simulator
-COPY requirements-dev.txt .
+COPY requirements.txt requirements-dev.txt ./
 RUN pip install -q --no-cache-dir --disable-pip-version-check -c requirements-dev.txt google-ai-generativelanguage
 COPY tests/__init__.py tests/__init__.py
 COPY tests/google tests/google
