@@ -36,7 +36,9 @@ ENTRYPOINT ["entrypoint.sh"]
 # The simulator of Google, for the demo profile: `docker build --target simulator .`
 FROM castor AS simulator
 COPY requirements.txt requirements-dev.txt ./
-RUN pip install -q --no-cache-dir --disable-pip-version-check -c requirements-dev.txt google-ai-generativelanguage
+# Constraints are pins without extras, and without other files.
+RUN sed -E 's/\[.*\]//; /^-/d' requirements.txt requirements-dev.txt > pins.txt \
+    && pip install -q --no-cache-dir --disable-pip-version-check -c pins.txt google-ai-generativelanguage
 COPY tests/__init__.py tests/__init__.py
 COPY tests/google tests/google
 USER castor
