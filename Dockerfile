@@ -28,7 +28,7 @@ RUN chmod -R a+rX /castor \
     && SECRET_KEY="$(head -c 48 /dev/urandom | base64)" CREDENTIAL_ENCRYPTION_KEYS=none \
         DATABASE_URL=postgres://none REDIS_URL=redis://none LOG_LEVEL=error \
         python manage.py collectstatic --no-input --verbosity 0 \
-    && useradd --system --uid 10001 --no-create-home --home-dir /tmp castor \
+    && groupadd --gid 10001 castor && useradd --uid 10001 --gid castor --no-create-home --home-dir /tmp castor \
     && mkdir -p /var/lib/castor/beat /var/lib/castor/journal /var/lib/castor/media /var/lib/castor/uploads \
     && chown castor:castor /var/lib/castor /var/lib/castor/beat /var/lib/castor/journal /var/lib/castor/media /var/lib/castor/uploads
 ENTRYPOINT ["entrypoint.sh"]
