@@ -12,14 +12,24 @@ if [ -z "$old" ]; then
     exec docker compose up -d
 fi
 count=$(echo "$old" | wc -l)
-docker compose run --rm migrate
+# With --no-deps, so that nothing else is touched yet: the old containers serve on.
+docker compose run --rm --no-deps migrate
 
-if ! docker compose up -d --wait --wait-timeout 180 --no-deps --no-recreate --scale "web=$((2 * count))" web; then
-    docker compose ps -q web | grep -vxF "$old" | xargs -r docker rm -f > /dev/null
-    echo "The new web containers do not get ready, so the old ones go on: docker compose logs migrate web" >&2
-    exit 1
-fi
+# Not `up --wait`: it takes a service that has ended well, as `migrate` has, for a failure.
+docker compose up -d --no-recreate --scale "web=$((2 * count))" web
 new=$(docker compose ps -q web | grep -vxF "$old")
+left=180
+while echo "$new" | xargs docker inspect -f '{{.State.Health.Status}}' | grep -qvx healthy; do
+    left=$((left - 1))
+    if [ $left -eq 0 ]; then
+        echo "$new" | head -n 1 | xargs docker logs --tail 20 >&2
+        echo "$new" | xargs docker rm -f > /dev/null
+        echo "The new web containers do not get ready, so the old ones go on. What they said stands above." >&2
+        exit 1
+    fi
+    sleep 1
+done
+
 network='{{range $name, $network := .NetworkSettings.Networks}}{{$name}} {{$network.IPAddress}}{{"\n"}}{{end}}'
 serve_by named "$(echo "$new" | xargs docker inspect -f "$network" | awk '$1 ~ /_outside$/ { print $2 ":8000" }' | xargs)"
 echo "$old" | xargs docker stop --time 90 > /dev/null
