@@ -35,4 +35,5 @@ serve_by named "$(echo "$new" | xargs docker inspect -f "$network" | awk '$1 ~ /
 echo "$old" | xargs docker stop --time 90 > /dev/null
 echo "$old" | xargs docker rm > /dev/null
 serve_by all
-docker compose up -d --scale "web=$count"
+# One by one: compose makes anew whatever depends on something that is new, so also the web containers of a moment ago.
+docker compose up -d --no-deps migrate worker beat

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand
 from django.db import connection
 
 from credentials import crypto, startup
@@ -21,15 +21,10 @@ class Command(BaseCommand):
     )
     requires_system_checks = []
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--only-check-secrets", action="store_true", help="Ask no database.")
-
-    def handle(self, *, only_check_secrets: bool, **options) -> None:
+    def handle(self, *, verbosity: int, **options) -> None:
         check_secrets()
-        if only_check_secrets:
-            return
         with _alone():
-            call_command("migrate", verbosity=options["verbosity"], interactive=False)
+            call_command("migrate", verbosity=verbosity, interactive=False)
             startup.check()
             startup.take_in_environment()
 
