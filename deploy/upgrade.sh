@@ -4,7 +4,12 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# To a container that has yet to get ready, or is ending, no request may be sent: so Caddy asks by address meanwhile.
 serve_by() { docker compose exec -T -e SERVED_BY="$1" -e UPSTREAMS="${2:-}" caddy caddy reload --config /etc/caddy/Caddyfile --adapter caddyfile; }
+addresses_of() {
+    network='{{range $name, $network := .NetworkSettings.Networks}}{{$name}} {{$network.IPAddress}}{{"\n"}}{{end}}'
+    echo "$1" | xargs docker inspect -f "$network" | awk '$1 ~ /_outside$/ { print $2 ":8000" }' | xargs
+}
 
 docker compose build "$@"
 old=$(docker compose ps -q web)
@@ -16,6 +21,7 @@ count=$(echo "$old" | wc -l)
 docker compose run --rm --no-deps migrate
 
 # Not `up --wait`: it takes a service that has ended well, as `migrate` has, for a failure.
+serve_by named "$(addresses_of "$old")"
 docker compose up -d --no-recreate --scale "web=$((2 * count))" web
 new=$(docker compose ps -q web | grep -vxF "$old")
 left=180
@@ -24,14 +30,14 @@ while echo "$new" | xargs docker inspect -f '{{.State.Health.Status}}' | grep -q
     if [ $left -eq 0 ]; then
         echo "$new" | head -n 1 | xargs docker logs --tail 20 >&2
         echo "$new" | xargs docker rm -f > /dev/null
+        serve_by all
         echo "The new web containers do not get ready, so the old ones go on. What they said stands above." >&2
         exit 1
     fi
     sleep 1
 done
 
-network='{{range $name, $network := .NetworkSettings.Networks}}{{$name}} {{$network.IPAddress}}{{"\n"}}{{end}}'
-serve_by named "$(echo "$new" | xargs docker inspect -f "$network" | awk '$1 ~ /_outside$/ { print $2 ":8000" }' | xargs)"
+serve_by named "$(addresses_of "$new")"
 echo "$old" | xargs docker stop --time 90 > /dev/null
 echo "$old" | xargs docker rm > /dev/null
 serve_by all
