@@ -41,5 +41,6 @@ serve_by named "$(addresses_of "$new")"
 echo "$old" | xargs docker stop --time 90 > /dev/null
 echo "$old" | xargs docker rm > /dev/null
 serve_by all
-# One by one: compose makes anew whatever depends on something that is new, so also the web containers of a moment ago.
-docker compose up -d --no-deps migrate worker beat
+# Not by `up` alone: it makes anew whatever depends on something that is new, so also the web containers of a moment ago.
+docker compose rm --stop --force migrate worker beat
+docker compose up -d --no-recreate --scale "web=$count"
