@@ -1,5 +1,5 @@
 #!/bin/sh
-# Brings the containers up to what stands here, and loses no request: new web containers are started beside the old ones, Caddy is
+# Brings the containers up to what stands here, and serves meanwhile: new web containers are started beside the old ones, Caddy is
 # told to ask only those, and the old ones get their time to end what they are answering.
 set -eu
 cd "$(dirname "$0")/.."
