@@ -9,7 +9,7 @@ COPY requirements.txt .
 RUN /opt/castor/bin/pip install -q --no-cache-dir --disable-pip-version-check --no-compile -r requirements.txt \
     && /opt/castor/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/castor/lib
 
-# Nothing but code, its bytecode, and the admin's static files; each stage that serves starts from here.
+# Nothing but code and its bytecode; each stage that serves starts from here.
 FROM ${PYTHON_IMAGE} AS castor
 WORKDIR /castor
 COPY --from=libraries /opt/castor /opt/castor
@@ -21,16 +21,11 @@ COPY openai_api openai_api
 COPY proxy_site proxy_site
 COPY --chmod=755 deploy/entrypoint.sh deploy/healthy.sh /usr/local/bin/
 ENV CASTOR_VAR=/var/lib/castor HOST=0.0.0.0 PORT=8000 LOG_FORMAT=json
-# Whoever cloned with a strict umask has files that nobody else may read. The settings are only to be loaded here: these secrets go
-# no further, and a database that is not SQLite makes none of its own.
+# Whoever cloned with a strict umask has files that nobody else may read. The admin's static files are served from where they lie.
 RUN chmod -R a+rX /castor \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /castor \
-    && SECRET_KEY="$(head -c 48 /dev/urandom | base64)" CREDENTIAL_ENCRYPTION_KEYS=none \
-        DATABASE_URL=postgres://none REDIS_URL=redis://none LOG_LEVEL=error \
-        python manage.py collectstatic --no-input --verbosity 0 \
     && groupadd --gid 10001 castor && useradd --uid 10001 --gid castor --no-create-home --home-dir /tmp castor \
-    && mkdir -p /var/lib/castor/beat /var/lib/castor/journal /var/lib/castor/media /var/lib/castor/uploads \
-    && chown castor:castor /var/lib/castor /var/lib/castor/beat /var/lib/castor/journal /var/lib/castor/media /var/lib/castor/uploads
+    && mkdir /var/lib/castor && chown castor:castor /var/lib/castor
 ENTRYPOINT ["entrypoint.sh"]
 
 # The simulator of Google, for the demo profile: `docker build --target simulator .`
@@ -57,7 +52,7 @@ COPY tests/gemini_cli/package.json tests/gemini_cli/package-lock.json ./
 COPY tests/gemini_cli/node/package.json tests/gemini_cli/node/package-lock.json node/
 RUN npm ci --no-audit --no-fund --silent --omit=optional --ignore-scripts \
     && (cd node && npm ci --no-audit --no-fund --silent --ignore-scripts) \
-    && mkdir bin && ln -s ../node_modules/.bin/gemini bin/gemini && ln -s ../node/node_modules/node-linux-*/bin/node bin/node
+    && mkdir bin && ln -s ../node_modules/.bin/gemini bin/gemini && ln -s "../$(echo node/node_modules/node-linux-*/bin/node)" bin/node
 
 FROM gemini-cli-${GEMINI_CLI} AS gemini-cli
 

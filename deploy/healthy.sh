@@ -14,7 +14,7 @@ worker)
     ;;
 beat)
     # It notes every three minutes what it has sent.
-    test -n "$(find /var/lib/castor/beat -name 'schedule*' -mmin -10)"
+    test -n "$(find /var/lib/castor -maxdepth 1 -name 'beat-schedule*' -mmin -10)"
     ;;
 port)
     exec python -S -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=4)' "$2"
