@@ -10,6 +10,7 @@ from django.urls import reverse_lazy
 
 from proxy_site.config_yaml import find_config
 from proxy_site.environment import Env, kept_secrets, make_folders
+from proxy_site.secrecy import check_secret
 
 VERSION = "0.1.0"
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -58,8 +59,7 @@ if not SECRET_KEY or not CREDENTIAL_ENCRYPTION_KEYS:
     raise ImproperlyConfigured(
         "SECRET_KEY and CREDENTIAL_ENCRYPTION_KEYS must be set when DATABASE_URL is not SQLite: see .env.example."
     )
-if len(SECRET_KEY) < 32:
-    raise ImproperlyConfigured("SECRET_KEY is too short: it needs at least 32 characters. Make one with: openssl rand -base64 48")
+check_secret("SECRET_KEY", SECRET_KEY, least=32, remedy="Make one with: openssl rand -base64 48")
 
 # --- Web ---------------------------------------------------------------------------------------------------------
 

@@ -313,7 +313,7 @@ class TestManage:
         ],
     )
     def test_what_an_operator_can_put_right_is_one_sentence(self, variable, value, says, tmp_path):
-        keys = {"SECRET_KEY": "x" * 40, "CREDENTIAL_ENCRYPTION_KEYS": Fernet.generate_key().decode()}
+        keys = {"SECRET_KEY": "only for this test " * 3, "CREDENTIAL_ENCRYPTION_KEYS": Fernet.generate_key().decode()}
         environment = os.environ | keys | {"CASTOR_VAR": str(tmp_path), variable: value}
         command = [sys.executable, str(product_settings.BASE_DIR / "manage.py"), "rotate_encryption_keys"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)

@@ -32,6 +32,12 @@ def names_read_by_settings() -> set[str]:
     return {text for text in literals if isinstance(text, str) and re.fullmatch(r"[A-Z][A-Z_]+", text)}
 
 
+def names_read_by_compose() -> set[str]:
+    """What stands in `.env` for docker-compose.yml alone."""
+    asked = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", (HOME / "docker-compose.yml").read_text()))
+    return asked - names_read_by_settings()
+
+
 def settings_with(tmp_path: Path, env_file: str) -> dict:
     (tmp_path / "env").write_text(env_file)
     environment = {"PATH": os.environ["PATH"], "CASTOR_VAR": str(tmp_path / "var"), "CASTOR_ENV_FILE": str(tmp_path / "env")}
@@ -41,7 +47,7 @@ def settings_with(tmp_path: Path, env_file: str) -> dict:
 
 def test_every_setting_is_listed_once_and_nothing_else_is():
     listed = [name for name, _ in LINE.findall(EXAMPLE)]
-    assert sorted(listed) == sorted(names_read_by_settings())
+    assert sorted(listed) == sorted(names_read_by_settings() | names_read_by_compose())
 
 
 def test_every_setting_has_a_line_that_says_what_it_means():

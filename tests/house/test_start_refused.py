@@ -28,7 +28,9 @@ def refusal(var: Path, **settings: str) -> str:
         ({"TIMEOUT": "-1"}, "TIMEOUT"),
         ({"ALLOW_ANONYMOUS": "perhaps"}, "ALLOW_ANONYMOUS"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
-        ({"SECRET_KEY": "short"}, "SECRET_KEY"),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY is too short"),
+        ({"SECRET_KEY": "change-me-to-something-long-and-random"}, "SECRET_KEY is a sample"),
+        ({"SECRET_KEY": "x" * 40}, "SECRET_KEY is a sample"),
         ({"CREDENTIAL_ENCRYPTION_KEYS": "not-a-fernet-key"}, "CREDENTIAL_ENCRYPTION_KEYS"),
         ({"DATABASE_URL": "sqlite:////nowhere/castor.sqlite3"}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgres://castor@127.0.0.1:9/castor"}, "CREDENTIAL_ENCRYPTION_KEYS"),
@@ -45,7 +47,7 @@ def test_a_bad_value_in_the_env_file_is_named(tmp_path):
 
 
 def test_a_database_that_does_not_answer_is_told_from_a_wrong_setting(tmp_path):
-    secrets = {"SECRET_KEY": "x" * 40, "CREDENTIAL_ENCRYPTION_KEYS": Fernet.generate_key().decode()}
+    secrets = {"SECRET_KEY": "only for this test " * 3, "CREDENTIAL_ENCRYPTION_KEYS": Fernet.generate_key().decode()}
     said = refusal(tmp_path / "var", DATABASE_URL="postgres://castor@127.0.0.1:9/castor", **secrets)
     assert "DATABASE_URL" in said
 
