@@ -52,7 +52,7 @@ class Call:
         end: Finished | None = None
         for event in batch:
             if isinstance(event, CONTENT):
-                self.said = True
+                self.said = self.said or self._stops is None
                 self._spoke = self._spoke or not isinstance(event, ThoughtDelta | DraftDelta)
                 if self.usage is None:
                     self.bytes_said += bytes_said(event)
@@ -65,6 +65,8 @@ class Call:
                 self.bytes_said = event.letters
         if self._stops is not None:
             batch = self._stops.feed(batch)
+            # Text that is held back is not told, so that another may still take over.
+            self.said = self.said or self.was_stopped or any(isinstance(event, CONTENT) for event in batch)
             if self.was_stopped:
                 self.ended = True
                 await self.close()  # What would follow is not wanted and need not be paid for.

@@ -124,16 +124,18 @@ async def _stream(response: Answer, request: HandedOn, progress: Progress) -> As
     counted: Usage | None = None
     async for chunk in response.chunks:
         data = stream.feed(chunk)
+        if stream.over:  # What spoils an answer behind its cut is not looked at.
+            response.close()
+            yield [Passed(data), *_used(stream.seen, request)]
+            return
         _check(stream.seen)
         is_silent, told = stream.seen.told == told, stream.seen.told
         if is_silent:
             progress.check()
-        if stream.over:
-            response.close()
-            yield [Passed(data), *_used(stream.seen, request)]
-            return
         if data:
-            yield [Passed(data, speaks=stream.seen.speaks, letters=stream.seen.letters)]
+            speaks = stream.speaks
+            stream.seen.promised = stream.seen.promised or (speaks and not request.collected)
+            yield [Passed(data, speaks=speaks, letters=stream.seen.letters)]
         if stream.seen.usage is not counted:  # Its reader may leave before the end, where it is told for good.
             counted = stream.seen.usage
             yield _used(stream.seen, request)
@@ -151,7 +153,7 @@ def _stream_for(request: HandedOn) -> Stream | CutStream:
         stream: Stream | CutStream = Stream()
     else:
         stream = CutStream(request.stop_tags, most_choices(request.body) if isinstance(request.body, bytes) else None)
-    stream.seen.promised = not request.collected
+    stream.seen.promised = False
     return stream
 
 

@@ -251,6 +251,12 @@ async def test_what_was_told_before_a_cut_is_what_the_cut_answer_has_used(whole)
     assert (relay.trace.usages, relay.trace.estimated) == ((told.usage,), False)
 
 
+async def test_text_that_is_only_held_for_a_stop_promises_nothing():
+    upstream = ScriptedUpstream([[TextDelta("T")], refusal(Outcome.UPSTREAM_FAILED)], GOOD)
+    assert await read_all(relay_of(pool_of(key(1), key(2)), upstream, stops=("TWO",))) == ANSWER
+    assert upstream.asked == [1, 2]
+
+
 async def test_usage_is_passed_on():
     events = await read_all(relay_of(pool_of(key(1)), ScriptedUpstream(GOOD)))
     assert [event.usage.total for event in events if isinstance(event, UsageReport)] == [3]

@@ -10,7 +10,7 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from openai_api.translation.passing.collect import Collector, UnreadableChunk
-from openai_api.translation.passing.request import as_stream, most_choices
+from openai_api.translation.passing.request import as_stream, most_choices, read_head
 
 DONE = b"data: [DONE]\n\n"
 
@@ -251,10 +251,44 @@ def test_an_answer_is_complete_when_each_choice_has_ended_or_the_stream_has():
     assert collector.is_complete
 
 
-def test_half_letters_of_servers_that_count_in_utf_16_do_not_spoil_the_rest():
-    halves = (b'{"choices":[{"index":0,"delta":{"content":"%s"}}]}' % piece for piece in (rb"a\ud83d", rb"\ude00b\\ud83d"))
-    [choice] = collected(*halves)["choices"]
-    assert choice["message"]["content"] == "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}b\\ud83d"
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        ((rb"a\ud83d", rb"\ude00b\\ud83d"), "a\U0001f600b\\ud83d"),
+        ((rb"\uD83D", b"", rb"\uDE00\ud83d", rb"\ude01"), "\U0001f600\U0001f601"),
+        ((rb"a\ud83d", "b\U0001f600 \u00fc".encode()), "a\ufffdb\U0001f600 \u00fc"),
+        ((rb"\ude00", rb"\ud83d"), "\ufffd\ufffd"),
+        ((rb"\udbff", rb"\udfff", rb"\ud800", rb"\udc00"), "\U0010ffff\U00010000"),
+    ],
+)
+def test_letters_of_which_each_half_comes_alone_are_put_together(pieces, text):
+    [choice] = collected(*(b'{"choices":[{"index":0,"delta":{"content":"%b"}}]}' % piece for piece in pieces))["choices"]
+    assert choice["message"]["content"] == text
+
+
+def test_letters_for_private_use_stay_as_they_are():
+    assert message_of({"content": "\U0010f83d\U0010fe00"})["content"] == "\U0010f83d\U0010fe00"
+
+
+def test_parts_that_come_behind_a_text_do_not_replace_it():
+    parts = [{"type": "text", "text": "b"}]
+    deltas = ({"content": ""}, {"content": "a"}, {"content": parts}, {"content": "c"})
+    assert [part["text"] for part in message_of(*deltas)["content"]] == ["a", "b", "c"]
+    assert message_of({"content": ""}, {"content": parts})["content"] == parts
+
+
+@pytest.mark.parametrize(
+    ("given", "whole"),
+    [
+        ({"text": None, "delta": {"content": "a"}}, {"message": {"role": "assistant", "content": "a"}}),
+        ({"text": "", "delta": {"content": "a"}}, {"message": {"role": "assistant", "content": "a"}}),
+        ({"text": "a", "delta": {}}, {"text": "a"}),
+        ({"text": "", "delta": None}, {"text": ""}),
+    ],
+)
+def test_who_writes_both_a_text_and_a_message_loses_neither(given, whole):
+    [choice] = collected(chat({"index": 0, "finish_reason": "stop", **given}))["choices"]
+    assert choice == {"index": 0, "finish_reason": "stop", **whole}
 
 
 # --- What is asked for --------------------------------------------------------------------------------------------------
@@ -299,3 +333,29 @@ def test_a_server_need_not_be_asked_what_it_has_used():
 )
 def test_how_many_choices_there_will_be_is_read_of_the_request(body, choices):
     assert most_choices(body) == choices
+
+
+@pytest.mark.parametrize("role", [None, ""])
+def test_who_says_no_role_is_the_assistant(role):
+    assert message_of({"role": role, "content": "a"})["role"] == "assistant"
+
+
+@pytest.mark.parametrize("calls", [5, True, "x", {"a": 1}, [None, 1]])
+def test_calls_that_are_none_do_no_harm(calls):
+    assert message_of({"content": "a", "tool_calls": calls})["tool_calls"] == calls
+
+
+@pytest.mark.parametrize("depth", [700, 5000])
+def test_what_is_nested_too_deeply_to_be_put_together_is_no_answer(depth):
+    def collect() -> bytes:
+        collector = Collector()
+        collector.feed(b'data: {"choices":[{"index":0,"delta":{"x":' + b'{"a":' * depth + b"1" + b"}" * depth + b"}}]}\n\n")
+        return collector.answer()
+
+    with pytest.raises(UnreadableChunk):
+        collect()
+
+
+@pytest.mark.parametrize("read", [read_head, most_choices])
+def test_a_request_that_is_nested_too_deeply_is_none_that_can_be_read(read):
+    assert read(b'{"model":"m","x":' + b"[" * 5000 + b"]" * 5000 + b"}") is None

@@ -295,3 +295,20 @@ def test_a_whole_answer_is_cut_in_each_choice():
 )
 def test_a_whole_answer_without_a_tag_passes_byte_for_byte(body):
     assert cut_whole(body, TAGS) == body
+
+
+def test_what_is_cut_of_a_last_event_without_an_end_gets_one():
+    sent = fed(CutStream(("END",), 1), event(said("a END b", finish_reason="stop"), end=b""))
+    assert (texts_of(sent), ends_of(sent)) == ({0: "a "}, [(0, "stop")])
+
+
+@pytest.mark.parametrize("beside", [{"message": None}, {"message": {}}, {}])
+def test_a_whole_legacy_answer_is_cut_whatever_stands_beside_its_text(beside):
+    body = json.dumps({"choices": [{"index": 0, **beside, "text": "a END b", "finish_reason": "stop"}]})
+    assert json.loads(cut_whole(body.encode(), ("END",)))["choices"][0]["text"] == "a "
+
+
+def test_what_is_nested_too_deeply_to_be_read_passes():
+    deep = b'{"choices":[{"index":0,"x":' + b"[" * 5000 + b"]" * 5000 + b"}]}"
+    assert cut_whole(deep, ("END",)) == deep
+    assert fed(CutStream(("END",), 1), b"data: " + deep + b"\n\n") == b"data: " + deep + b"\n\n"

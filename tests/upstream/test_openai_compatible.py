@@ -76,6 +76,26 @@ async def test_what_is_no_answer_is_the_servers_failure_and_nobodys_fault(client
     assert words in found.message
 
 
+@pytest.mark.parametrize("role", [b"", b'data: {"choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n'])
+async def test_an_error_behind_text_that_is_only_held_lets_another_take_over(client, elsewhere, role):
+    cut = Prepared("llama-9", handed_on=HandedOn("/chat/completions", "application/json", BODY, stop_tags=("END",)))
+    elsewhere.script(streaming(role + word("E"), b'data: {"error":{"message":"no luck"}}\n\n', DONE))
+    assert "no luck" in (await refusal(client, elsewhere, asked=cut)).message
+
+
+async def test_text_is_told_although_more_is_held(client, elsewhere):
+    cut = Prepared("llama-9", handed_on=HandedOn("/chat/completions", "application/json", BODY, stop_tags=("END",)))
+    elsewhere.script(streaming(word("one") + word("E"), word("else", finish_reason="stop"), DONE))
+    passed = [event for events in await ask(client, elsewhere, asked=cut) for event in events if isinstance(event, Passed)]
+    assert (passed[0].data.startswith(word("one")), passed[0].speaks) == (True, True)
+
+
+async def test_an_error_behind_the_cut_is_not_looked_at(client, elsewhere):
+    elsewhere.script(streaming(word("a END") + b'data: {"error":{"message":"no luck"}}\n\n'))
+    [_, [passed, _]] = await ask(client, elsewhere, asked=collecting("END"))
+    assert json.loads(passed.data)["choices"][0]["message"]["content"] == "a "
+
+
 async def test_the_key_is_concealed_in_whatever_the_server_says(client, elsewhere):
     found = await refusal(client, elsewhere, "zq-not-a-key-0123456789")
     assert found.outcome is Outcome.KEY_REJECTED

@@ -104,7 +104,7 @@ class Seen(Struct):
     error: bytes | None = None
     """The error that stood in place of an answer."""
     promised: bool = True
-    """What speaks is told at once, so that an error which comes later is a part of it."""
+    """Some of it has been told, if it speaks at all, so that an error which comes later is a part of it."""
 
     def take(self, payload: bytes) -> None:
         """One event of a stream, or a whole answer."""
@@ -116,7 +116,7 @@ class Seen(Struct):
             return
         try:
             read = _read_payload(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._speak()  # What is not known is an answer: nothing may be held back for ever.
             return
         if read.is_error:
@@ -181,6 +181,11 @@ class Stream:
         self._held: list[bytes] = []
         """Of an event whose end has not come yet; joined once, so that a long one in small pieces costs linear time."""
         self._tail = b""
+
+    @property
+    def speaks(self) -> bool:
+        """Whether what may have been sent on says something."""
+        return self.seen.speaks
 
     def feed(self, data: bytes) -> bytes:
         """What may be sent on. Raises EventTooLarge."""

@@ -57,6 +57,8 @@ class Collector:
         self._fields: dict[str, Raw] = {}
         self._choices: dict[int, _Choice] = {}
         self._done = False
+        self._has_halves = False
+        """Of letters, which are put together at the end."""
 
     def feed(self, data: bytes) -> None:
         """Raises UnreadableChunk, and EventTooLarge."""
@@ -70,24 +72,36 @@ class Collector:
         return self._done or (bool(choices) and all(_says(choice.fields.get("finish_reason")) for choice in choices))
 
     def answer(self) -> bytes:
-        """Raises UnreadableChunk where there was none."""
+        """Raises UnreadableChunk where there was none, or where it cannot be written."""
         for payload in self._decoder.end():
             self._take(payload)
         if not (self._fields or self._choices):
             raise UnreadableChunk("The stream held no chunk.")
-        written = [_written(self._choices[index]) for index in sorted(self._choices)]
-        return msgspec.json.encode({**self._fields, "choices": written})
+        try:
+            written = [_written(self._choices[index]) for index in sorted(self._choices)]
+            body = msgspec.json.encode({**self._fields, "choices": written})
+        except RecursionError as error:
+            raise UnreadableChunk("What the chunks hold is nested too deeply.") from error
+        return surrogates.put_together(body) if self._has_halves else body
 
     def _take(self, payload: bytes) -> None:
         if payload == b"[DONE]":
             self._done = True
             return
         try:
-            chunk = surrogates.read(_read_chunk, payload)
+            chunk = self._read(payload)
             if "choices" in chunk or "usage" in chunk:  # Otherwise it is a sign of life, or something else beside the answer.
                 self._take_chunk(chunk)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableChunk("A chunk could not be read.") from error
+
+    def _read(self, payload: bytes) -> dict[str, Raw]:
+        try:
+            return _read_chunk(payload)
+        except msgspec.DecodeError:
+            chunk = _read_chunk(surrogates.set_aside(payload))
+            self._has_halves = True
+            return chunk
 
     def _take_chunk(self, chunk: dict[str, Raw]) -> None:
         for choice in _read_choices(chunk["choices"]) if _says(chunk.get("choices")) else ():
@@ -143,7 +157,7 @@ def _merge(into: dict[str, Any], given: dict[str, Any]) -> None:
             into[name] = known if isinstance(known, dict) else {}
             _merge(into[name], value)
         elif isinstance(value, list):
-            into[name] = known if isinstance(known, list) else []
+            into[name] = known if isinstance(known, list) else _as_parts(known)
             _merge_items(into[name], value)
         else:
             into[name] = value
@@ -161,12 +175,17 @@ def _merge_text(into: dict[str, Any], name: str, piece: str) -> None:
         known.pieces.append(piece)
 
 
+def _as_parts(known: Any) -> list[Any]:
+    """The text before the first part."""
+    return [{"type": "text", "text": known}] if isinstance(known, _Text) and any(known.pieces) else []
+
+
 def _merge_items(items: list[Any], given: list[Any]) -> None:
     """Those that say which they are, such as tool calls, are merged; others are new."""
     for item in given:
         index = item.get("index") if isinstance(item, dict) else None
-        known = next((it for it in reversed(items) if isinstance(it, dict) and it.get("index") == index), None)
-        if index is not None and known is not None:
+        known = _of_index(items, index) if index is not None else None
+        if known is not None:
             _merge(known, item)
         elif isinstance(item, dict):
             items.append({})
@@ -175,12 +194,22 @@ def _merge_items(items: list[Any], given: list[Any]) -> None:
             items.append(item)
 
 
+def _of_index(items: list[Any], index: object) -> dict[str, Any] | None:
+    return next((item for item in reversed(items) if isinstance(item, dict) and item.get("index") == index), None)
+
+
 def _written(choice: _Choice) -> dict[str, Any]:
     lists: dict[str, Any] = {name: _raw_list(items) for name, items in choice.lists.items()}
     if choice.logprobs:
         lists["logprobs"] = {name: _raw_list(items) if items else None for name, items in choice.logprobs.items()}
-    said = {"message": _message(choice.delta)} if choice.text is None else {"text": "".join(choice.text.pieces)}
-    return {"index": choice.index, **said, "finish_reason": None, **choice.fields, **lists}
+    return {"index": choice.index, **_said(choice), "finish_reason": None, **choice.fields, **lists}
+
+
+def _said(choice: _Choice) -> dict[str, Any]:
+    """A message or, of a legacy completion, a text. Some servers write both, one of them empty."""
+    text = "".join(choice.text.pieces) if choice.text is not None else ""
+    said = {"message": _message(choice.delta)} if choice.delta or choice.text is None else {}
+    return {**said, "text": text} if text or not said else said
 
 
 def _raw_list(items: list[bytes]) -> Raw:
@@ -191,8 +220,10 @@ def _message(delta: dict[str, Any]) -> dict[str, Any]:
     audio = delta.get("audio")
     if isinstance(audio, dict) and isinstance(audio.get("data"), _Text):
         audio["data"] = _joined_base64(audio["data"].pieces)
-    message = {"role": "assistant", "content": None, **_joined(delta)}
-    for call in message.get("tool_calls") or ():
+    message = {"role": None, "content": None, **_joined(delta)}
+    message["role"] = message["role"] or "assistant"  # Some servers send an empty one with each piece.
+    calls = message.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
         if isinstance(call, dict):
             call.pop("index", None)  # It has told the pieces of several calls apart.
     return message

@@ -124,6 +124,12 @@ class CutStream:
         self._held: deque[_Event] = deque()
         self._size = 0  # of what is held
 
+    @property
+    def speaks(self) -> bool:
+        """As of `Stream`: what says something may all be held."""
+        searches = [answer.search for answer in self._answers.values()]
+        return self.seen.speaks and (not self._held or any(search.hit or search.passed for search in searches))
+
     def feed(self, data: bytes) -> bytes:
         """What may be sent on. Raises EventTooLarge."""
         for frame in frames(self._stream.feed(data)):
@@ -214,6 +220,6 @@ class CutStream:
 def _chunk_of(payload: bytes) -> _Chunk | None:
     try:
         chunk = surrogates.read(_read_chunk, payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return chunk if bytes(chunk.error) in NONE else None

@@ -40,7 +40,7 @@ def read_head(body: bytes) -> Head | None:
     """None for what is no JSON object with a model: there is nothing to hand on."""
     try:
         fields = _read_fields(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return Head(fields.model, bytes(fields.stream) == b"true" or bytes(fields.stream_format) == b'"sse"')
 
@@ -67,7 +67,7 @@ def most_choices(body: bytes) -> int | None:
     """How many choices the answer will have; None: the request does not say so in a way that is understood."""
     try:
         asked = _read_count(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return (1 if asked.n is None else asked.n) * _count_prompts(asked.prompt)
 

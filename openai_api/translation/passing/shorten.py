@@ -78,7 +78,9 @@ def _with_payload(frame: bytes, payload: bytes) -> bytes:
             told = True
             content = line.rstrip(b"\r\n")
             lines += [b"data: " if content.startswith(b"data: ") else b"data:", payload, line[len(content) :]]
-    return b"".join(lines)
+    written = b"".join(lines)
+    # The last event of a stream may have no end, and something is put behind it now.
+    return written if written.endswith((b"\n", b"\r")) else written + b"\n\n"
 
 
 def ending(payload: bytes, index: int, *, legacy: bool, reason: str) -> bytes:
@@ -96,7 +98,7 @@ def cut_whole(body: bytes, tags: tuple[str, ...]) -> bytes:
         answer = surrogates.read(_read_object, body)
         choices = _read_objects(answer.get("choices", Raw(b"[]")))
         were_cut = [_cut(choice, tags) for choice in choices]
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body
     if not any(were_cut):
         return body
@@ -106,7 +108,7 @@ def cut_whole(body: bytes, tags: tuple[str, ...]) -> bytes:
 
 def _cut(choice: dict[str, Raw], tags: tuple[str, ...]) -> bool:
     """Returns whether there was a tag."""
-    message = _read_object(choice.get("message", Raw(b"{}")))
+    message = _read_object(choice["message"]) if bytes(choice.get("message", _NULL)) not in NONE else {}
     told = message.get("content", choice.get("text", _NULL))
     text = msgspec.json.decode(told) if bytes(told).startswith(b'"') else ""
     search = StopSearch(tags)
