@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-EXPOSED = "X-Request-ID, X-Castor-Attempts, X-Castor-Dropped, X-Castor-Failed, Retry-After"
+EXPOSED = "X-Request-ID, X-Castor-Attempts, X-Castor-Dropped, X-Castor-Failed, X-Castor-Fallback, Retry-After"
 PREFLIGHT_LASTS = "600"  # seconds
 
 

@@ -8,13 +8,14 @@ import re
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
+from itertools import islice
 
 from msgspec.structs import replace
 
 from credentials.health import Outcome
 from credentials.roster import Entry
 from openai_api.translation.events import Event, Passed, PassedHead, Usage, UsageReport
-from openai_api.translation.passing.answer import Seen, Stream, estimate
+from openai_api.translation.passing.answer import Seen, Stream, TooManyChoices, estimate
 from openai_api.translation.passing.collect import Collector, UnreadableChunk
 from openai_api.translation.passing.cut import CutStream
 from openai_api.translation.passing.request import as_stream, most_choices
@@ -36,6 +37,7 @@ _STREAMS = re.compile(r"\b(stream|include_usage)", re.IGNORECASE)
 class OpenAiCompatible:
     def __init__(self, client: HttpClient) -> None:
         self._client = client
+        self._unwilling = _Unwilling()
 
     def ask(
         self, prepared: Prepared, entry: Entry, *, new_call_id: Callable[[], str], seconds: float
@@ -44,15 +46,21 @@ class OpenAiCompatible:
         request = prepared.handed_on
         if request is None:
             raise TypeError("Only what is handed on can be asked of another server.")
-        return (self._ask_for_a_stream if request.collected else self._ask)(request, entry, seconds)
+        if request.collected:
+            return self._ask_for_a_stream(request, entry, seconds, prepared.model)
+        return self._ask(request, entry, seconds)
 
-    async def _ask_for_a_stream(self, request: HandedOn, entry: Entry, seconds: float) -> AsyncGenerator[list[Event], None]:
+    async def _ask_for_a_stream(
+        self, request: HandedOn, entry: Entry, seconds: float, model: str
+    ) -> AsyncGenerator[list[Event], None]:
         """A server may refuse to stream, which is our wish and not the caller's: it is asked for less, and nobody is blamed."""
         until = time.monotonic() + seconds
-        for body in _less_and_less(request.body):
+        asked = (entry.base_url, request.path, model)
+        for refused_before, body in self._unwilling.ways(asked, _less_and_less(request.body)):
             try:
                 async with aclosing(self._ask(replace(request, body=body), entry, until - time.monotonic())) as arriving:
                     async for events in arriving:
+                        self._unwilling.note(asked, refused_before)
                         yield events
                 return
             except UpstreamRefused as refused:
@@ -77,7 +85,7 @@ class OpenAiCompatible:
                         yield events
         except UpstreamRefused as refused:
             raise UpstreamRefused(refused.refusal.concealing(entry.secret)) from refused
-        except (EventTooLarge, UnreadableChunk) as error:
+        except (EventTooLarge, UnreadableChunk, TooManyChoices) as error:
             raise _broken("The server's answer could not be read.") from error
 
     def _read(self, kind: str, response: Answer, request: HandedOn) -> AsyncGenerator[list[Event], None]:
@@ -105,6 +113,29 @@ def _headers(request: HandedOn, entry: Entry) -> dict[str, str]:
     if entry.secret:
         headers["Authorization"] = f"Bearer {entry.secret}"
     return headers
+
+
+class _Unwilling:
+    """Remembers for a while who does not stream as we wish, so that it is not asked in vain each time."""
+
+    SECONDS = 3_600.0
+    MOST = 1_000
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str], tuple[int, float]] = {}
+        """(server, path, model) → (how many ways it has refused, until when that is believed)."""
+
+    def ways(self, asked: tuple[str, str, str], bodies: Iterator[bytes | Streamed]) -> Iterator[tuple[int, bytes | Streamed]]:
+        """(how many ways lie before it, a way that is worth trying)."""
+        refused, until = self._known.get(asked, (0, 0.0))
+        return islice(enumerate(bodies), refused if time.monotonic() < until else 0, None)
+
+    def note(self, asked: tuple[str, str, str], refused: int) -> None:
+        """It has answered, so what it refused before was the way and not the request."""
+        if refused and self._known.get(asked, (0, 0.0))[1] < time.monotonic():
+            if len(self._known) >= self.MOST:
+                self._known.clear()
+            self._known[asked] = refused, time.monotonic() + self.SECONDS
 
 
 def _less_and_less(body: bytes | Streamed) -> Iterator[bytes | Streamed]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from openai_api.translation.passing.answer import MOST_CHOICES, TooManyChoices
 from openai_api.translation.passing.collect import Collector, UnreadableChunk
 from openai_api.translation.passing.request import as_stream, most_choices, read_head
 
@@ -359,3 +360,10 @@ def test_what_is_nested_too_deeply_to_be_put_together_is_no_answer(depth):
 @pytest.mark.parametrize("read", [read_head, most_choices])
 def test_a_request_that_is_nested_too_deeply_is_none_that_can_be_read(read):
     assert read(b'{"model":"m","x":' + b"[" * 5000 + b"]" * 5000 + b"}") is None
+
+
+def test_more_choices_than_anybody_asks_for_are_not_collected():
+    collector = Collector()
+    collector.feed(sse(chat(*(delta(index, content="x") for index in range(MOST_CHOICES)))))
+    with pytest.raises(TooManyChoices):
+        collector.feed(sse(chat(delta(MOST_CHOICES, content="x"))))

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openai_api.translation.passing import cut
+from openai_api.translation.passing.answer import MOST_CHOICES, TooManyChoices
 from openai_api.translation.passing.cut import CutStream
 from openai_api.translation.passing.shorten import cut_whole, frames, payload_of
 from openai_api.translation.sse import Decoder, EventTooLarge
@@ -312,3 +313,10 @@ def test_what_is_nested_too_deeply_to_be_read_passes():
     deep = b'{"choices":[{"index":0,"x":' + b"[" * 5000 + b"]" * 5000 + b"}]}"
     assert cut_whole(deep, ("END",)) == deep
     assert fed(CutStream(("END",), 1), b"data: " + deep + b"\n\n") == b"data: " + deep + b"\n\n"
+
+
+def test_more_choices_than_anybody_asks_for_are_not_looked_into():
+    stream = CutStream(TAGS, None)
+    stream.feed(event(*(said("x", index) for index in range(MOST_CHOICES))))
+    with pytest.raises(TooManyChoices):
+        stream.feed(event(said("x", MOST_CHOICES)))

@@ -7,6 +7,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from credentials.health import Outcome
 from credentials.roster import Entry
@@ -28,9 +29,9 @@ async def client():
     await client.close()
 
 
-async def ask(client, server, secret="sk-one", asked=ASKED):
+async def ask(client, server, secret="sk-one", asked=ASKED, upstream=None):
     entry = Entry(id=1, kind="server:1", label="one", secret=secret, group="key:1", server=1, base_url=f"{server.url}/v1")
-    return [events async for events in OpenAiCompatible(client).ask(asked, entry, new_call_id=str, seconds=100)]
+    return [events async for events in (upstream or OpenAiCompatible(client)).ask(asked, entry, new_call_id=str, seconds=100)]
 
 
 async def refusal(client, server, secret="sk-one", asked=ASKED):
@@ -173,6 +174,16 @@ async def test_any_other_refusal_is_one(client, elsewhere, message):
     elsewhere.script(failing(message=message, **REFUSED))
     assert (await refusal(client, elsewhere, asked=collecting())).message == message
     assert len(elsewhere.taken) == 1
+
+
+async def test_whoever_refused_to_stream_is_for_a_while_asked_at_once_as_it_likes(client, elsewhere):
+    upstream = OpenAiCompatible(client)
+    whole, other = collecting(), replace(collecting(), model="other")
+    elsewhere.script(*(failing(message="no stream", **REFUSED) for _ in range(2)), *(Reply(completion("hi")) for _ in range(3)))
+    for asked in (whole, whole, other):
+        await ask(client, elsewhere, asked=asked, upstream=upstream)
+    as_stream = [taken.json.get("stream") for taken in elsewhere.taken]
+    assert as_stream == [True, True, False, False, True], "of another model nothing is known"
 
 
 async def test_a_request_that_is_refused_in_every_form_is_refused(client, elsewhere):

@@ -89,6 +89,14 @@ _read_payload = msgspec.json.Decoder(_Payload).decode
 _read_usage = msgspec.json.Decoder(_Usage, strict=False).decode
 
 
+MOST_CHOICES = 4_096
+"""Of one answer that is looked into; OpenAI makes 128 of each prompt at the most."""
+
+
+class TooManyChoices(Exception):
+    """More than MOST_CHOICES, which nobody has asked for."""
+
+
 class Seen(Struct):
     """What has been read so far."""
 

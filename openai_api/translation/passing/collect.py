@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from openai_api.translation.passing import surrogates
+from openai_api.translation.passing.answer import MOST_CHOICES, TooManyChoices
 from openai_api.translation.sse import Decoder
 
 _NONE = frozenset({b"null", b'""', b"[]", b"{}"})
@@ -115,6 +116,8 @@ class Collector:
     def _take_choice(self, given: dict[str, Raw]) -> None:
         index = _read_index(given.pop("index", b"0"))
         choice = self._choices.setdefault(index, _Choice(index))
+        if len(self._choices) > MOST_CHOICES:
+            raise TooManyChoices
         for name, value in given.items():
             if name == "delta":
                 _merge(choice.delta, _read_delta(value) or {})

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from openai_api.translation.passing import surrogates
-from openai_api.translation.passing.answer import Stream
+from openai_api.translation.passing.answer import MOST_CHOICES, Stream, TooManyChoices
 from openai_api.translation.passing.shorten import NONE, Left, ending, frames, payload_of, shortened
 from openai_api.translation.sse import MAX_EVENT_BYTES, EventTooLarge
 from openai_api.translation.stops import StopSearch
@@ -163,6 +163,8 @@ class CutStream:
     def _take_choice(self, choice: _Choice) -> _Share:
         if choice.index not in self._answers:
             self._answers[choice.index] = _Answer(StopSearch(self._tags))
+            if len(self._answers) > MOST_CHOICES:
+                raise TooManyChoices
         answer, text = self._answers[choice.index], choice.said
         answer.finished = answer.finished or choice.finish_reason is not None
         answer.legacy = answer.legacy or isinstance(choice.text, str)
