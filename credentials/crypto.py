@@ -56,7 +56,7 @@ def decrypt(sealed: str) -> str:
 
 
 class EncryptedTextField(models.TextField):
-    """Text that is ciphertext in the database and in every dump of it, and plain text in Python."""
+    """Text that is ciphertext in the database and in what the database dumps, and plain text in Python and so in `dumpdata`."""
 
     def from_db_value(self, value, expression, connection):
         return decrypt(value) if value else value

@@ -262,10 +262,13 @@ class Gateway:
             return
         try:
             saved = await self.in_database(request_log.save, waiting)
-        except (DatabaseError, asyncio.CancelledError):  # After a fault of ours they would only run into it again.
+        except DatabaseError as error:  # All else was written: it may be their table. That the database is down is soon noticed.
+            self.requests.could_not_be_written(waiting, error)
+        except asyncio.CancelledError:  # After a fault of ours they would only run into it again.
             self.requests.put_back(waiting)
             raise
-        self.requests.put_back(waiting[saved:])
+        else:
+            self.requests.put_back(waiting[saved:])
 
     async def _save_last_requests(self) -> None:
         """What a round had no time for."""

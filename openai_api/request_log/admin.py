@@ -130,7 +130,7 @@ def _saying(queryset: QuerySet[LoggedRequest], text: str) -> list[int]:
     wanted, found = text.casefold(), []
     # As ciphertext: one that no key opens must not keep the others from being found.
     sealed = queryset.order_by("-started_at").annotate(sealed=Cast("content", TextField())).values_list("pk", "sealed")
-    for pk, ciphertext in sealed[:SEARCHED]:
+    for pk, ciphertext in sealed[:SEARCHED].iterator(chunk_size=10):  # Each may be some megabytes.
         try:
             kept = unpacked(decrypt(ciphertext))
         except ImproperlyConfigured:

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from shlex import quote
 
 from openai_api.request_log.kept import File, Kept
+from openai_api.request_log.redaction import LEFT_OUT
 
 _REPEATED = ("accept", "openai-beta", "x-castor-")
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -27,16 +28,19 @@ def as_curl(method: str, url: str, kept: Kept, *, stream: bool = False) -> str:
     return _STEERING.sub("", " \\\n  ".join(words) + body)
 
 
-def is_faithful(kept: Kept) -> bool:
+def is_faithful(path: str, kept: Kept) -> bool:
     """Whether the command sends what was sent."""
-    return not kept.is_form and not kept.request.cut and kept.request.size == len(kept.request.text.encode())
+    text = kept.request.text
+    is_whole = not kept.request.cut and kept.request.size == len(text.encode())
+    return is_whole and not kept.is_form and LEFT_OUT not in path and not _STEERING.search(text.replace("\r\n", "\n"))
 
 
 def _file(file: File) -> str:
     """From the directory where the command runs, whatever path the caller may have named."""
     name = PurePosixPath(file.filename).name.replace("\\", "\\\\").replace('"', '\\"')
     kind = f";type={file.media_type}" if re.fullmatch(r"[\w.+-]+/[\w.+-]+", file.media_type) else ""
-    return f'{file.field}=@"{name}"{kind}'
+    # To curl the first "=" ends the field's name, and what follows may name any file.
+    return f'{file.field.replace("=", "_")}=@"{name}"{kind}'
 
 
 def _end_of(text: str) -> str:

@@ -11,9 +11,10 @@ _SLICE = 64 * 1024
 _LONGEST_REST = 2000
 
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_=-"
-# Some encoders of JSON put a backslash before each slash, which interrupts nothing.
-_LONG = re.compile(rb"[A-Za-z0-9+/_=-]{%d,}" % LEAST)
-_LONG_ESCAPED = re.compile(rb"(?:[A-Za-z0-9+/_=-]|\\/){%d,}" % LEAST)
+# Some encoders of JSON put a backslash before each slash, which interrupts nothing. Both look at no letter more than once
+# or twice: they try where a run begins, and not again at each of its letters, which would take seconds for some texts.
+_LONG = re.compile(rb"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_=-]{%d,}+" % LEAST)
+_LONG_ESCAPED = re.compile(rb"(?:(?<![A-Za-z0-9+/_=\\-])|(?<=\\[^/]))(?:[A-Za-z0-9+/_=-]|\\/){%d,}+" % LEAST)
 _GOES_ON = re.compile(rb"(?:[A-Za-z0-9+/_=-]+|\\/)*+")
 _OTHER_ESCAPE = re.compile(rb"\\(?:[^/]|\Z)", re.DOTALL)
 _WORD = _LETTERS.decode() + ".~:\\"

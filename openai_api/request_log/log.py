@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 from django.contrib.auth import get_user_model
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, Error, IntegrityError, transaction
 
 from credentials.models import ClientToken
 from openai_api.models import CLIENT_GONE, LoggedRequest
@@ -33,14 +33,14 @@ class RequestLog:
     def __init__(self) -> None:
         self._waiting: deque[Recording] = deque()
         self._bytes = 0
-        self._has_dropped = False
+        self._has_warned = False
 
     def add(self, recording: Recording) -> None:
         self._waiting.append(recording)
         self._bytes += recording.held
         while len(self._waiting) > MOST_WAITING or self._bytes > MOST_BYTES:
             self._bytes -= self._waiting.popleft().held
-            self._warn()
+            self._warn("More requests are being recorded than can be written; the oldest that wait are dropped.")
 
     def take(self) -> list[Recording]:
         taken, self._waiting, self._bytes = list(self._waiting), deque(), 0
@@ -52,14 +52,19 @@ class RequestLog:
         for recording in recordings:
             self.add(recording)
 
-    def is_through(self) -> None:
-        """What is dropped next is worth a new warning."""
-        self._has_dropped = False
+    def could_not_be_written(self, recordings: list[Recording], error: Error) -> None:
+        # What the error says may quote the requests.
+        self._warn("Recorded requests cannot be written; they wait, and the oldest are dropped.", error=type(error).__name__)
+        self.put_back(recordings)
 
-    def _warn(self) -> None:
-        if not self._has_dropped:
-            log.warning("More requests are being recorded than can be written; the oldest that wait are dropped.")
-        self._has_dropped = True
+    def is_through(self) -> None:
+        """What goes wrong next is worth a new warning."""
+        self._has_warned = False
+
+    def _warn(self, event: str, **facts: str) -> None:
+        if not self._has_warned:
+            log.warning(event, **facts)
+        self._has_warned = True
 
 
 def save(recordings: list[Recording], *, seconds: float = SECONDS_A_ROUND) -> int:
@@ -87,7 +92,7 @@ def row_of(recording: Recording) -> LoggedRequest:
         token_label=f"{token.label} ({token.prefix}…)".strip()[:150] if token.id else token.label,
         owner_id=token.owner_id or None,
         method=recording.method[:10],
-        path=clean(recording.path)[:_LONGEST_PATH],
+        path=clean(shown_url(recording.path))[:_LONGEST_PATH],
         dialect=usage.dialect if usage is not None else "",
         model_asked=clean(usage.model_asked)[:200] if usage is not None else "",
         model_served=clean(usage.model_served)[:200] if usage is not None else "",

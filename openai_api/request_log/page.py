@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from credentials.crypto import redact
 from openai_api.models import LoggedRequest, UsageRecord
 from openai_api.request_log.curl import as_curl, is_faithful
 from openai_api.request_log.kept import Attempt, Kept, Pairs, Text
@@ -23,7 +24,7 @@ def page_of(record: LoggedRequest, kept: Kept, *, address: str) -> dict[str, Any
         "answer_kind": kind_of(kept.answer_status),
         "usage": UsageRecord.objects.filter(uid=record.usage_uid).first() if record.usage_uid else None,
         "curl": as_curl(record.method, address + record.path, kept, stream=record.stream),
-        "is_faithful": is_faithful(kept),
+        "is_faithful": is_faithful(record.path, kept),
         "copy_attrs": {"type": "button", "x-on:click": "copyText(document.getElementById('curl')); copied = true"},
     }
 
@@ -59,7 +60,8 @@ def _pretty(text: Text) -> str:
         pretty = json.dumps(json.loads(text.text), ensure_ascii=False, indent=2)
     except (ValueError, RecursionError):
         return text.text
-    return pretty.encode(errors="replace").decode()  # Half a pair of surrogates is fine JSON, and no text.
+    # Half a pair of surrogates is fine JSON, and no text; and a secret may have been written with escapes until now.
+    return redact(pretty.encode(errors="replace").decode())
 
 
 def _lines(pairs: Pairs) -> dict[str, Any]:

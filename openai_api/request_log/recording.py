@@ -27,6 +27,9 @@ MOST_ATTEMPTS = 6
 MOST_CALLS = 6
 """Of one attempt: one uploads a file, looks at it a few times, and asks."""
 
+_OF_A_FIELD = 500
+"""Bytes that a form's field takes in memory, roughly, however short it is."""
+
 _TELLING = {"accept", "content-type", "idempotency-key", "origin", "retry-after", "user-agent", "x-request-id"}
 _TELLING_BEGINNINGS = ("openai-", "x-castor-", "x-stainless-")
 _CREDENTIALS = ("authorization", "x-goog-api-key")
@@ -157,7 +160,10 @@ class Recording:
         """Bytes in memory, roughly."""
         calls = [call for attempt in self.attempts for call in attempt.calls]
         bodies = {id(call.body): call.body.held for call in calls}
-        return 4096 + self.request.held + self.answer.held + sum(bodies.values()) + sum(call.answer.held for call in calls)
+        head = len(self.path) + sum(len(name) + len(value) for name, value in self.headers)
+        fields = sum(_OF_A_FIELD + len(name) + value.held for name, value in self.form[0]) if self.form is not None else 0
+        said = self.request.held + self.answer.held + sum(call.answer.held for call in calls)
+        return 4096 + head + fields + said + sum(bodies.values())
 
     # What the caller gets: `Pulse` tells.
 
@@ -214,6 +220,7 @@ class Recording:
 
     def _attempt(self, prepared: Prepared, entry: Entry) -> Attempt:
         attempt = Attempt(self, entry.label)
+        self.secrets.add(entry.secret)  # The Gemini CLI is not called by HTTP, and may say what it was given.
         self.attempts.append(attempt)
         self.number_of_attempts += 1
         if entry.kind == Kind.GEMINI_CLI and prepared.prompt is not None:

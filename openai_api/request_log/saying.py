@@ -19,7 +19,7 @@ def saying(stream: str) -> str:
 
 
 def _events(stream: str) -> Iterator[dict[str, Any]]:
-    for line in stream.splitlines():
+    for line in stream.split("\n"):  # Not `splitlines`: what people write has other ends of lines, as letters.
         if line.startswith("data:"):
             try:
                 event = json.loads(line.removeprefix("data:"))

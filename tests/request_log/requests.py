@@ -11,12 +11,14 @@ from proxy_site.lean import _Request
 TOKEN = TokenEntry(id=0, owner_id=0, digest="", label="laptop", prefix="castor-abc")
 
 
-def request(body: bytes = b'{"model": "m"}', *, path: str = "/v1/chat/completions", **headers: str) -> _Request:
+def request(
+    body: bytes = b'{"model": "m"}', *, path: str = "/v1/chat/completions", query: bytes = b"", **headers: str
+) -> _Request:
     given = [
         (name.replace("_", "-").encode(), value.encode())
         for name, value in {"content_type": "application/json", **headers}.items()
     ]
-    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": given}
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": query, "headers": given}
     made = _Request(scope, BytesIO(b""))
     made._body = body
     return made
@@ -28,9 +30,10 @@ def recording(
     done: Callable[[Recording], None] = lambda _: None,
     token: TokenEntry = TOKEN,
     most: int = 10_000,
-    **headers,
+    **given,
 ) -> Recording:
-    return Recording(request(body, **headers), token, request_id="req-1", most=most, done=done)
+    """`given`: what else the request has."""
+    return Recording(request(body, **given), token, request_id="req-1", most=most, done=done)
 
 
 def answered(recording: Recording, said: object = "hi", status: int = 200) -> Recording:

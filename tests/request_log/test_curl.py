@@ -65,6 +65,11 @@ def test_files_are_taken_from_where_the_command_runs_whatever_path_they_had(file
     assert f"{given};type=audio/wav" in words
 
 
+def test_a_fields_name_names_no_other_file():
+    words, _ = told(Kept(is_form=True, files=[File("file=@/etc/passwd;filename=x", "a", "", 1)]))
+    assert 'file_@/etc/passwd;filename_x=@"a"' in words
+
+
 @pytest.mark.parametrize("kind", ["", "audio/wav;filename=/etc/passwd", "a b", "x"])
 def test_a_type_that_is_none_is_left_out(kind):
     words, _ = told(Kept(is_form=True, files=[File("file", "a", kind, 1)]))
@@ -87,7 +92,14 @@ def test_headers_of_the_program_that_asked_are_left_out():
         (Kept(request=Text("iVBOR… (9 characters)", 99)), False),
         (Kept(is_form=True), False),
         (Kept(), True),
+        (body_of('{"a": 1}\r\n'), True),
+        (body_of('"\x85"'), False),
     ],
 )
 def test_it_is_told_when_the_command_sends_something_else(kept, faithful):
-    assert is_faithful(kept) is faithful
+    assert is_faithful("/v1/chat/completions", kept) is faithful
+
+
+def test_it_is_told_when_something_is_left_out_of_the_address():
+    assert is_faithful("/v1/files?limit=2", Kept())
+    assert not is_faithful("/v1/files?key=…", Kept())

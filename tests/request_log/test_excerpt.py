@@ -31,6 +31,20 @@ def test_a_file_in_base64_is_kept_by_its_beginning_and_its_length(size, repeats)
     assert json.loads(text) == {"say": "what is it?", "url": url, "after": "é"}
 
 
+@pytest.mark.parametrize("before", ["\\n", "\\\\", "\\/ ", '"', "=="])
+def test_a_run_is_shortened_whatever_stands_before_it(before):
+    text = kept(f"{before}{PICTURE} \\/ and more".encode()).text
+    assert text.endswith(" \\/ and more")
+    assert len(text) < 100
+
+
+@pytest.mark.parametrize("run", ["a" * (LEAST - 1), "a" * (LEAST - 1) + " \\/", "\\/" * 255])
+def test_many_runs_that_are_almost_long_enough_are_looked_at_once(run):
+    """At each of their letters it would take many seconds."""
+    text = f"{run} " * 2000
+    assert kept(text.encode(), most=10_000_000).text == text
+
+
 def test_base64_whose_slashes_are_escaped_is_shortened_too():
     data = json.dumps({"data": PICTURE, "then": "more"}).replace("/", "\\/").encode()
     assert json.loads(kept(data).text)["then"] == "more"

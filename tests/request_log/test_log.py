@@ -8,7 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError, ProgrammingError, connection
 from django.utils.timezone import now
 from msgspec.structs import replace
 from structlog.testing import capture_logs
@@ -105,6 +105,10 @@ class TestWriting:
         assert [line["id"] for line in logs] == [recordings[1].request_id]
         assert [set(line) for line in logs] == [{"event", "log_level", "id", "error"}]
 
+    def test_parameters_of_the_address_are_kept_by_their_names_unless_they_are_harmless(self):
+        save([answered(recording(path="/v1/files", query=b"api_key=of-no-known-shape&limit=2&q=the+secret+plan"))])
+        assert LoggedRequest.objects.get().path == "/v1/files?api_key=…&limit=2&q=…"
+
     @pytest.mark.parametrize("letter", ["\0", "\ud800"], ids=["NUL", "half a pair"])
     def test_letters_that_databases_refuse_reach_none(self, letter):
         one = recording(b'{"a": "\x00"}')
@@ -124,7 +128,13 @@ class TestTheGateway:
         return gateway
 
     @pytest.mark.parametrize(
-        ("fault", "wait"), [(OperationalError("gone"), 2), (asyncio.CancelledError(), 2), (TypeError("a fault of ours"), 0)]
+        ("fault", "wait"),
+        [
+            (OperationalError("gone"), 2),
+            (ProgrammingError("no such table"), 2),
+            (asyncio.CancelledError(), 2),
+            (TypeError("a fault of ours"), 0),
+        ],
     )
     async def test_usage_is_written_first_and_what_could_not_be_written_waits(self, gateway, fault, wait):
         asked = []
@@ -139,6 +149,20 @@ class TestTheGateway:
         await asyncio.gather(gateway._sync(), return_exceptions=True)
         assert asked[-2:] == ["openai_api.gateway._import_usage", "openai_api.request_log.log.save"]
         assert len(gateway.requests.take()) == wait
+
+    async def test_a_table_that_takes_none_is_told_once_and_is_no_outage(self, gateway):
+        async def in_database(function, *_args, **_given):
+            if function is save:
+                raise ProgrammingError("INSERT of the secret plan: no such table")
+            return None, None
+
+        gateway.in_database, gateway.pool.up_to_date = in_database, True
+        with capture_logs() as logs:
+            await gateway._sync()
+            await gateway._sync()
+        assert gateway.pool.up_to_date
+        assert [(line["log_level"], line["error"]) for line in logs] == [("warning", "ProgrammingError")]
+        assert "secret" not in str(logs)
 
     async def test_what_a_round_has_no_time_for_waits_for_the_next(self, gateway):
         async def in_database(function, *_args, **_given):

@@ -165,6 +165,11 @@ class TestReading:
         assert "&lt;script&gt;alert(1)" in pages[0]
         assert "{{ 7|add:7 }}" in pages[0]
 
+    def test_a_secret_that_was_written_with_escapes_is_not_shown_once_they_are_read(self, admin):
+        page = page_of(admin, recorded(Kept(request=text('{"say": "\\u0041IzaSyC0123456789abcdefghij"}'))))
+        assert "AIzaS…ghij" in page
+        assert "AIzaSyC0123456789" not in page
+
     @pytest.mark.parametrize("said", ["[" * 100_000, '{"a": "\\ud800"}', '{"a": ' + "9" * 5000 + "}", "{", "[1,]"])
     def test_json_that_cannot_be_made_pretty_is_shown_as_it_is(self, admin, said):
         assert admin.get(f"{LOG}{recorded(Kept(request=text(said))).pk}/change/").status_code == 200

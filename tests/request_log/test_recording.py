@@ -6,14 +6,15 @@ import pytest
 
 from credentials.roster import Entry
 from openai_api.request_log import recording as module
-from openai_api.request_log.recording import call_of_attempt, is_wanted
+from openai_api.request_log.recording import Recording, call_of_attempt, is_wanted
 from openai_api.translation.events import TextDelta
 from openai_api.translation.splicing import Spliced, Stored
+from openai_api.uploads import Form
 from openai_api.upstream.base import Prepared, UpstreamRefused
 from openai_api.usage import Entry as UsageEntry
 from proxy_site.sending import Pulse
 from tests.api.upstreams import refusal
-from tests.request_log.requests import answered, recording
+from tests.request_log.requests import TOKEN, answered, recording, request
 
 KEY = Entry(id=1, kind="api_key", label="first key", secret="AQ.secret-0123456789", group="key:1")
 USAGE = UsageEntry(
@@ -145,6 +146,21 @@ def test_it_keeps_no_more_in_memory_than_its_texts_may_have(times):
         one.hear({"type": "http.response.body", "body": b"word " * 1000})
     assert one.held < 10_000
     assert (one.request.size, one.answer.size) == (500_000, 5000 * times)
+
+
+def test_what_forms_and_addresses_hold_counts_too(tmp_path):
+    form = Form(tmp_path)
+    form.fields = {"f" * 100: ["v" * 100] * 100}
+    made = request(path="/" + "p" * 10_000)
+    made.form = form
+    one = Recording(made, TOKEN, request_id="req-1", most=100_000, done=lambda _: None)
+    assert one.held > 10_000 + 100 * 200
+
+
+async def test_a_credentials_secret_is_known_though_nothing_was_sent_over_http():
+    one = recording()
+    await ask(one, sends=False)
+    assert KEY.secret in one.secrets
 
 
 async def test_heartbeats_and_answers_that_had_begun_are_heard_too():

@@ -46,6 +46,17 @@ def test_a_secret_that_looks_like_none_is_masked_where_it_is_known(secret):
     assert in_json[8:-2].replace("/", "\\/") not in clean(in_json.replace("/", "\\/"))
 
 
+@pytest.mark.parametrize("key", ["x", "none", "ollama"])
+def test_a_key_that_is_hardly_one_is_masked_as_a_word_only(key):
+    clean = cleaner([key])
+    assert clean(f"Bearer {key}") == "Bearer …"
+    assert clean(f'{{"text": "a{key}b {key}_1"}}') == f'{{"text": "a{key}b {key}_1"}}'
+
+
+def test_a_known_secret_is_masked_in_an_address_too():
+    assert "a%2Fb%3D" not in cleaner(["a/b=" * 5])(f"https://server/?key={'a%2Fb%3D' * 5}")
+
+
 def test_a_known_secret_of_which_only_the_beginning_is_left_is_masked():
     secret = "k" * 40 + "rest" * 100
     assert "k" * 40 not in cleaner([secret])(f"{secret[:40]}… (440 characters)")

@@ -33,6 +33,11 @@ def test_a_stream_is_put_together(events, said):
     assert saying(stream(*events)) == said
 
 
+def test_ends_of_lines_that_are_letters_of_the_text_do_not_cut_it():
+    event = json.dumps(delta("one\u2028two\x85three"), ensure_ascii=False)
+    assert saying(f"data: {event}\r\n\r\n") == "one\u2028two\x85three"
+
+
 @pytest.mark.parametrize("text", ["", ": heartbeat\n\n", "data: {\n\n", "data: " + "[" * 100_000, "no stream"])
 def test_what_is_no_stream_says_nothing(text):
     assert saying(text) == ""
