@@ -10,7 +10,7 @@ from credentials.crypto import mask, redact
 _MORE_SHAPES = re.compile(
     r"(?<=Bearer )[\w.~+/=-]{8,}"
     r"|1\\/\\/[\w-]{8,}"  # Google's refresh tokens, as some encoders of JSON write them
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(-----END [A-Z ]*PRIVATE KEY-----)?",
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^-]|-(?!----))*+(-----END [A-Z ]*PRIVATE KEY-----)?",
     re.IGNORECASE,
 )
 _SHORTEST = 8
@@ -40,7 +40,7 @@ def cleaner(secrets: Iterable[str]) -> Clean:
 
 def _pattern(secret: str) -> str:
     """Servers of one's own often take "x" or "none" for a key: what is so short is masked as a word, not within others."""
-    return re.escape(secret) if len(secret) >= _SHORTEST else rf"(?<!\w){re.escape(secret)}(?!\w)"
+    return re.escape(secret) if len(secret) >= _SHORTEST else rf"(?:(?<!\w)|(?<=\\[nrt])){re.escape(secret)}(?!\w)"
 
 
 def _storable(text: str) -> str:

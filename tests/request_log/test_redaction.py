@@ -37,6 +37,12 @@ def test_a_private_key_is_masked():
     assert "BAQEFAASC" not in cleaner(())(json.dumps(pem))
 
 
+def test_a_private_key_is_masked_behind_what_stands_at_its_head():
+    head = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,A0\n\n"
+    pem = f"-----BEGIN RSA PRIVATE KEY-----\n{head}MIIEvQIBADANBgkqhkiG9w0\n-----END RSA PRIVATE KEY-----"
+    assert cleaner(())(f"{pem} and-more") == "-----…---- and-more"
+
+
 @pytest.mark.parametrize("secret", ["team", 'with "quotes" / and \\ signs', "x" * 900], ids=["short", "odd", "long"])
 def test_a_secret_that_looks_like_none_is_masked_where_it_is_known(secret):
     clean = cleaner([secret, ""])
@@ -49,7 +55,7 @@ def test_a_secret_that_looks_like_none_is_masked_where_it_is_known(secret):
 @pytest.mark.parametrize("key", ["x", "none", "ollama"])
 def test_a_key_that_is_hardly_one_is_masked_as_a_word_only(key):
     clean = cleaner([key])
-    assert clean(f"Bearer {key}") == "Bearer …"
+    assert clean(f"Bearer {key} a\\n{key}\\n") == "Bearer … a\\n…\\n"
     assert clean(f'{{"text": "a{key}b {key}_1"}}') == f'{{"text": "a{key}b {key}_1"}}'
 
 
