@@ -50,7 +50,10 @@ def _storable(text: str) -> str:
 
 def shown_url(url: str) -> str:
     """Without a name and password, and without the values of parameters, which give access at some addresses."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # An address that nobody can be asked at, of which nothing can be told apart.
+        return LEFT_OUT
     given = parse_qsl(parts.query, keep_blank_values=True)
     query = "&".join(f"{quote(name)}={quote(value) if name in _HARMLESS else LEFT_OUT}" for name, value in given)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query).geturl()

@@ -86,6 +86,7 @@ def test_nothing_that_a_database_refuses_is_left():
         ("https://g.co/upload?upload_id=secret&alt=json", "https://g.co/upload?upload_id=…&alt=json"),
         ("http://user:password@server:8080/v1/chat", "http://server:8080/v1/chat"),
         ("https://g.co/v1?key=AIza", "https://g.co/v1?key=…"),
+        ("http://[bad/v1", "…"),
     ],
 )
 def test_addresses_are_shown_without_what_gives_access(url, shown):
