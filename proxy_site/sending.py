@@ -107,6 +107,7 @@ async def send_response(response: HttpResponse | ByteStream, pulse: Pulse) -> No
     elif pulse.has_begun:
         await _send_late(response, pulse)
     else:
+        pulse.fall_silent()  # While the client reads slowly one would come between, for which its length leaves no room.
         await pulse.send(_start(response, (b"content-length", str(len(response.content)).encode())))
         await pulse.send({"type": "http.response.body", "body": response.content})
 
@@ -128,12 +129,17 @@ async def _send_stream(response: ByteStream, pulse: Pulse) -> None:
 async def _send_late(response: HttpResponse, pulse: Pulse) -> None:
     """What comes whole where an answer has begun: as a stream of events, in which it is one, or with white space before it."""
     if pulse.voice is COMMENTS:
-        await pulse.send({"type": "http.response.body", "body": b"data: " + response.content + b"\n\n"})
+        await pulse.send({"type": "http.response.body", "body": _event(response.content)})
         return
     # An error that ended properly would be taken for an answer, since the status is 200. Of one that is not told to have ended
     # uvicorn breaks the connection.
     is_error = response.status_code >= 400
     await pulse.send({"type": "http.response.body", "body": response.content, "more_body": is_error})
+
+
+def _event(data: bytes) -> bytes:
+    """`data` may have several lines, as the answers of some servers have."""
+    return b"".join([b"data: %b\n" % line for line in data.splitlines()]) + b"\n"
 
 
 def _start(response: HttpResponseBase, *extra: tuple[bytes, bytes]) -> dict:
