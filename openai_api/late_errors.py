@@ -53,6 +53,8 @@ class LateErrors:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._tidies_at = 0.0
+        """In monotonic seconds: not at each error, since an outage brings as many as there are requests."""
 
     async def keep(self, question: str, response: HttpResponse) -> None:
         headers = {name: response[name] for name in _KEPT_HEADERS if name in response}
@@ -68,7 +70,9 @@ class LateErrors:
         return None if late is None else HttpResponse(late.body, status=late.status, headers=late.headers)
 
     def _keep(self, question: str, late: bytes) -> None:
-        self._forget_old()
+        if time.monotonic() >= self._tidies_at:
+            self._tidies_at = time.monotonic() + SECONDS
+            self._forget_old()
         draft = self._folder / f"{secrets.token_hex(8)}{_UNFINISHED}"
         with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             file.write(late)
