@@ -30,6 +30,8 @@ class Pulse:
         """What the signs of life are, if there are any."""
         self._send = send
         self._ear: Recording | None = None
+        self._opening: Callable[[], HttpResponseBase] | None = None
+        """Until the response has begun: it holds the request, which may be large, and what follows may take long."""
         self._timer: asyncio.TimerHandle | None = None
         self._saying: asyncio.Task[None] | None = None
 
@@ -61,7 +63,8 @@ class Pulse:
         is_start = message["type"] == "http.response.start"
         if is_start and self.has_begun:
             return
-        self.has_begun = True
+        if is_start:
+            self.has_begun, self._opening = True, None
         await self._send(message)
         if self._timer is not None:
             self._last = self._loop.time()
@@ -90,8 +93,9 @@ class Pulse:
         self._wait(left if left > 0 else self.seconds)
 
     async def _beat(self, *, opens: bool) -> None:
-        if opens:
-            await self._send(_start(self._opening()))
+        if opens and (opening := self._opening) is not None:
+            self._opening = None
+            await self._send(_start(opening()))
         await self._send({"type": "http.response.body", "body": self.voice.beat, "more_body": True})
 
     def _said(self, beat: asyncio.Task[None]) -> None:
