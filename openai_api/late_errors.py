@@ -38,12 +38,14 @@ _read = msgspec.msgpack.Decoder(_Late).decode
 
 def question(token: int, path: str, body: bytes) -> str:
     """Stands for a request, whenever it is made. `token`: its id, so that nobody is told another one's errors."""
-    return blake2b(body, key=f"{token} {path}".encode()[:64], digest_size=24).hexdigest()
+    asked = blake2b(f"{token} {path}\0".encode(), digest_size=24)
+    asked.update(body)
+    return asked.hexdigest()
 
 
 def is_repeated(headers: Mapping[str, str]) -> bool:
     """Whether one of OpenAI's SDKs says of a request that it has made it before; `headers` are named as in WSGI."""
-    return headers.get("HTTP_X_STAINLESS_RETRY_COUNT", "0") != "0"
+    return headers.get("HTTP_X_STAINLESS_RETRY_COUNT", "") not in ("", "0")
 
 
 class LateErrors:
@@ -51,6 +53,8 @@ class LateErrors:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._tidies_at = 0.0
+        """In monotonic seconds: not at each error, since an outage brings as many as there are requests."""
 
     async def keep(self, question: str, response: HttpResponse) -> None:
         headers = {name: response[name] for name in _KEPT_HEADERS if name in response}
@@ -66,7 +70,9 @@ class LateErrors:
         return None if late is None else HttpResponse(late.body, status=late.status, headers=late.headers)
 
     def _keep(self, question: str, late: bytes) -> None:
-        self._forget_old()
+        if time.monotonic() >= self._tidies_at:
+            self._tidies_at = time.monotonic() + SECONDS
+            self._forget_old()
         draft = self._folder / f"{secrets.token_hex(8)}{_UNFINISHED}"
         with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             file.write(late)
@@ -78,17 +84,17 @@ class LateErrors:
             is_old = _is_old(path.stat())
             late = path.read_bytes()
             path.unlink()
-        except OSError:  # There is none, or it was told to somebody else a moment ago.
+            return None if is_old else _read(late)
+        except (OSError, msgspec.DecodeError):  # There is none, it was told to somebody else a moment ago, or is in pieces.
             return None
-        return None if is_old else _read(late)
 
     def _forget_old(self) -> None:
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                with suppress(FileNotFoundError):
+                with suppress(OSError):  # It is gone, or none of ours: neither keeps this one from being kept.
                     if _is_old(entry.stat(follow_symlinks=False)):
                         os.unlink(entry.path)
 
 
 def _is_old(file: os.stat_result) -> bool:
-    return time.time() - file.st_mtime > SECONDS
+    return abs(time.time() - file.st_mtime) > SECONDS  # A clock that was set back must not keep it for as long.

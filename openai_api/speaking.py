@@ -92,11 +92,12 @@ async def _sounding(
     exchange: Exchange, order: Speech, encoding: Encoding, heard: _Heard
 ) -> AsyncGenerator[AsyncGenerator[bytes, None], None]:
     """What is heard, encoded; everything that makes it is gone afterwards."""
-    async with AsyncExitStack() as stack:
+    async with AsyncExitStack() as turn, AsyncExitStack() as stack:
         if encoding.needs_encoder:  # First of all: who finds no turn must not have spent Google's time.
-            await stack.enter_async_context(encoding.ffmpeg.turn())
+            await turn.enter_async_context(encoding.ffmpeg.turn())
         await exchange.open(order, notices=encoding.notices)
         await stack.enter_async_context(exchange)
+        stack.push_async_callback(turn.aclose)  # Others need it while what nobody hears any more is read to its end.
         sound = heard.samples()
         if encoding.needs_encoder:
             sound = _encoded(sound, await stack.enter_async_context(encoding.ffmpeg.run(encoding.arguments)))

@@ -62,7 +62,8 @@ class LeanHandler:
         IN_FLIGHT.of().set(self._in_flight)
 
     async def _serve(self, scope, receive, send) -> None:
-        watch, pulse = _Watch(receive), Pulse(send, settings.HEARTBEAT_SECONDS)
+        pulse = Pulse(send, settings.HEARTBEAT_SECONDS)
+        watch = _Watch(receive, pulse.fall_silent)
         form: Form | None = None
         try:
             request = await _read_request(scope, receive, watch)
@@ -139,11 +140,13 @@ class _Watch:
     BEGINS_AFTER = 0.1  # seconds
     GRACE = 5.0  # seconds, in which a client that does read is told that time is up
 
-    def __init__(self, receive) -> None:
+    def __init__(self, receive, has_left: Callable[[], None]) -> None:
+        """`has_left` is told when the client hangs up."""
         self.gave_up = False
         self.abandon: Callable[[], bool] | None = None
         self.watched = cast("asyncio.Task[None]", asyncio.current_task())
         self._receive = receive
+        self._has_left = has_left
         self._is_read = self._has_begun = False
         self._looking: asyncio.Task[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(self.BEGINS_AFTER, self._begin)
@@ -169,6 +172,7 @@ class _Watch:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.gave_up = True
+        self._has_left()
         if self.abandon is None or not self.abandon():
             self._give_up()
 

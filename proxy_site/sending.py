@@ -30,6 +30,8 @@ class Pulse:
         """What the signs of life are, if there are any."""
         self._send = send
         self._ear: Recording | None = None
+        self._opening: Callable[[], HttpResponseBase] | None = None
+        """Until the response has begun: it holds the request, which may be large, and what follows may take long."""
         self._timer: asyncio.TimerHandle | None = None
         self._saying: asyncio.Task[None] | None = None
 
@@ -61,7 +63,8 @@ class Pulse:
         is_start = message["type"] == "http.response.start"
         if is_start and self.has_begun:
             return
-        self.has_begun = True
+        if is_start:
+            self.has_begun, self._opening = True, None
         await self._send(message)
         if self._timer is not None:
             self._last = self._loop.time()
@@ -90,8 +93,9 @@ class Pulse:
         self._wait(left if left > 0 else self.seconds)
 
     async def _beat(self, *, opens: bool) -> None:
-        if opens:
-            await self._send(_start(self._opening()))
+        if opens and (opening := self._opening) is not None:
+            self._opening = None
+            await self._send(_start(opening()))
         await self._send({"type": "http.response.body", "body": self.voice.beat, "more_body": True})
 
     def _said(self, beat: asyncio.Task[None]) -> None:
@@ -107,6 +111,7 @@ async def send_response(response: HttpResponse | ByteStream, pulse: Pulse) -> No
     elif pulse.has_begun:
         await _send_late(response, pulse)
     else:
+        pulse.fall_silent()  # While the client reads slowly one would come between, for which its length leaves no room.
         await pulse.send(_start(response, (b"content-length", str(len(response.content)).encode())))
         await pulse.send({"type": "http.response.body", "body": response.content})
 
@@ -128,12 +133,17 @@ async def _send_stream(response: ByteStream, pulse: Pulse) -> None:
 async def _send_late(response: HttpResponse, pulse: Pulse) -> None:
     """What comes whole where an answer has begun: as a stream of events, in which it is one, or with white space before it."""
     if pulse.voice is COMMENTS:
-        await pulse.send({"type": "http.response.body", "body": b"data: " + response.content + b"\n\n"})
+        await pulse.send({"type": "http.response.body", "body": _event(response.content)})
         return
     # An error that ended properly would be taken for an answer, since the status is 200. Of one that is not told to have ended
     # uvicorn breaks the connection.
     is_error = response.status_code >= 400
     await pulse.send({"type": "http.response.body", "body": response.content, "more_body": is_error})
+
+
+def _event(data: bytes) -> bytes:
+    """`data` may have several lines, as the answers of some servers have."""
+    return b"".join([b"data: %b\n" % line for line in data.splitlines()]) + b"\n"
 
 
 def _start(response: HttpResponseBase, *extra: tuple[bytes, bytes]) -> dict:

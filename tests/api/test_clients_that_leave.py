@@ -131,6 +131,19 @@ def test_an_encoder_ends_with_its_client_also_where_the_speech_is_heard_to_its_e
     assert (record["prompt_tokens"], record["completion_tokens"]) == used_of(call)
 
 
+def test_others_may_encode_while_speech_is_heard_to_its_end(castor_with, google):
+    need_ffmpeg()
+    castor = castor_with(FFMPEG_MAX_PROCESSES="1")
+    google.script(chunk_delay=0.8)
+    client = begun(castor, "/v1/audio/speech", body_of(response_format="flac"), "drained-turn", castor.tokens["draining"])
+    while b"fLaC" not in client.recv(65536):
+        pass
+    leave(castor, [client])
+    assert castor.ask("POST", "/v1/audio/speech", body_of(response_format="flac"))[0] == 200
+    assert [bool(call.ended) for call in google.log] == [False, True]
+    assert record_of(castor, "drained-turn")["estimated"] == 0
+
+
 def used_of(call) -> tuple[int, int]:
     usage = call.usage
     return usage["promptTokenCount"], usage.get("candidatesTokenCount", 0) + usage.get("thoughtsTokenCount", 0)

@@ -148,6 +148,13 @@ def test_a_servers_stream_lives_by_comments(lively, elsewhere, path, asked, even
     assert content.replace(HEARTBEAT, b"") == said
 
 
+def test_json_of_several_lines_is_one_event_of_a_stream_that_has_begun(lively, elsewhere):
+    several = json.dumps(json.loads(completion()), indent=2)
+    elsewhere.script(Reply(several.encode(), delay=0.3))
+    [answer] = sdk(lively.base_url, lively).chat.completions.create(**chat_body(model="llama-9"), stream=True)
+    assert answer.to_dict() == json.loads(several)
+
+
 def test_a_quick_answer_leaves_as_ever(lively, castor):
     for one in (lively, castor):
         _, headers, content = one.ask("POST", CHAT, chat_body())
