@@ -161,8 +161,10 @@ def test_no_call_fails_while_one_key_can_serve_and_each_is_metered_once(scene, n
         if name in ("files", "large transcription"):
             # The address of an upload says nothing of a key. Whoever meets it meets two more passing faults: that is MAX_RETRIES.
             scene.google.script(method="uploadFile", ends="reset_before_headers")
+        # As many calls at once whatever the kind: retries are paid from a budget that grows with those that others need not make.
+        at_once = max(2, 6 // kind.calls)
         for _ in range(2):
-            served += ask(scene.castor.root, scene.castor.token, kind, 6)
+            served += ask(scene.castor.root, scene.castor.token, kind, at_once)
         assert max(answer.attempts for answer in served) > kind.calls, "nobody met a fault"
         eventually(lambda: len(records(scene, served)) == len(served), "recorded")
         rows = records(scene, served)

@@ -115,7 +115,8 @@ def test_a_model_that_is_not_in_the_plan_is_asked_for_again_only_the_next_day_an
         eventually(lambda: not burst(scene.castor, 4, model=PRO).failed and scene.calls("free"), "tried the next day")
         scene.everyone_sees("free", "rate_limited", model=PRO)
         assert not burst(scene.castor, 16, model=PRO).failed
-        assert len(scene.calls("free")) == 1
+        # Once, or once by each process, where one had not yet learned what the other had found out.
+        assert 1 <= len(scene.calls("free")) <= len(scene.workers)
         assert {rest.reason for rest in scene.rests()} == {"not_entitled"}
 
 
