@@ -166,7 +166,9 @@ async def _stream(response: Answer, request: HandedOn, progress: Progress) -> As
         if data:
             speaks = stream.speaks
             stream.seen.promised = stream.seen.promised or (speaks and not request.collected)
+            before = time.monotonic()
             yield [Passed(data, speaks=speaks, letters=stream.seen.letters)]
+            progress.wait_for_another(time.monotonic() - before)  # The client may read slowly.
         if stream.seen.usage is not counted:  # Its reader may leave before the end, where it is told for good.
             counted = stream.seen.usage
             yield _used(stream.seen, request)

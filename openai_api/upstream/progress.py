@@ -23,6 +23,10 @@ class Progress:
         """Something was said. To be called after whatever that made us wait for, such as a client who reads slowly."""
         self._made_at = time.monotonic()
 
+    def wait_for_another(self, seconds: float) -> None:
+        """So long somebody else kept us waiting, who is not to run out for it."""
+        self._made_at += seconds
+
     @property
     def runs_out_at(self) -> float:
         """In monotonic seconds."""

@@ -190,6 +190,14 @@ def test_an_estimate_counts_texts_and_no_files():
     assert estimate(b"no JSON", 4) == Usage(completion=1, total=1)
 
 
+def test_a_long_request_is_estimated_without_being_read():
+    parts = [{"type": "text", "text": "a word or two "} for _ in range(50_000)]
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 4_000_000}}
+    body = json.dumps({"model": "llama-9", "messages": [{"role": "user", "content": [*parts, picture]}]}).encode()
+    texts, names = 50_000 * len("a word or two "), 50_000 * len("typetexttext")
+    assert estimate(body, 0).prompt == pytest.approx((texts + names) / 4, rel=0.01)
+
+
 class InMemory:
     key = 0
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +13,7 @@ from credentials.roster import Entry
 from openai_api.translation.conversation import Conversation, Text, TextsToEmbed, Turn
 from openai_api.translation.events import Passed, TextDelta
 from openai_api.translation.gemini.embeddings import write_batches
-from openai_api.upstream import progress
+from openai_api.upstream import openai_compatible, progress
 from openai_api.upstream.ai_studio import AiStudio
 from openai_api.upstream.base import HandedOn, Prepared, UpstreamRefused
 from openai_api.upstream.code_assist import CodeAssist
@@ -175,3 +175,19 @@ async def test_lines_that_say_nothing_do_not_keep_the_cli_alive(tmp_path, monkey
     assert heard == ([TextDelta("Hello")] if said else [])
     assert (error.refusal.outcome, error.refusal.status) == (Outcome.UPSTREAM_FAILED, 504)
     assert "signs of life" in error.refusal.message
+
+
+async def test_a_client_who_reads_slowly_takes_no_time_from_its_server(monkeypatch):
+    now = 0.0
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(openai_compatible, "time", clock)
+    silent = event('{"choices":[{"delta":{"role":"assistant"}}]}')
+    async with (
+        endless(silent, first=OPENAI) as url,
+        opened(read_timeout=PATIENCE) as client,
+        aclosing(by_server(client, url)) as answer,
+    ):
+        for _ in range(5):
+            assert await anext(answer)
+            now += PATIENCE + 1
