@@ -56,7 +56,20 @@ def decrypt(sealed: str) -> str:
 
 
 class EncryptedTextField(models.TextField):
-    """Text that is ciphertext in the database and in what the database dumps, and plain text in Python and so in `dumpdata`."""
+    """Text that is ciphertext in the database and in all dumps of it, `dumpdata`'s too, and plain text in Python."""
+
+    _DUMPED = "⟨encrypted⟩"
+    """What no secret begins with: they are all ASCII."""
+
+    def value_to_string(self, obj):
+        """For `dumpdata`, and so for `loaddata`, which needs a key that the dump was made with."""
+        value = self.value_from_object(obj)
+        return self._DUMPED + encrypt(value) if value else value
+
+    def to_python(self, value):
+        value = super().to_python(value)
+        is_dumped = isinstance(value, str) and value.startswith(self._DUMPED)
+        return decrypt(value.removeprefix(self._DUMPED)) if is_dumped else value
 
     def from_db_value(self, value, expression, connection):
         return decrypt(value) if value else value

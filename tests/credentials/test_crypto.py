@@ -3,6 +3,8 @@
 import pytest
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.serializers.base import DeserializationError
 from django.db import connection
 
 from credentials import crypto
@@ -43,6 +45,20 @@ def test_the_database_holds_no_plain_secret():
         cursor.execute("SELECT * FROM credentials_credential")
         assert "CANARY" not in str(cursor.fetchall())
     assert ApiKey.objects.get(pk=key.pk).secret == "AQ.CANARY-0123456789"
+
+
+@pytest.mark.django_db
+def test_a_dump_holds_no_plain_secret_and_brings_it_back_where_its_key_is(tmp_path, settings):
+    key, dump = ApiKey.objects.create(secret="AQ.CANARY-0123456789"), tmp_path / "dump.json"
+    call_command("dumpdata", "credentials.credential", output=dump)
+    assert "CANARY" not in dump.read_text()
+    ApiKey.objects.all().delete()
+    settings.CREDENTIAL_ENCRYPTION_KEYS = [NEW, *settings.CREDENTIAL_ENCRYPTION_KEYS]
+    call_command("loaddata", dump, verbosity=0)
+    assert ApiKey.objects.get(pk=key.pk).secret == "AQ.CANARY-0123456789"
+    settings.CREDENTIAL_ENCRYPTION_KEYS = [OLD]
+    with pytest.raises(DeserializationError, match="CREDENTIAL_ENCRYPTION_KEYS"):
+        call_command("loaddata", dump, verbosity=0)
 
 
 @pytest.mark.parametrize(
