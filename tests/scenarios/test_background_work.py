@@ -107,10 +107,10 @@ for entry in app.conf.beat_schedule.values():
 
 
 def everything(scene: Scene) -> list[list[dict]]:
-    """What tasks may change, but for the moments at which they looked."""
+    """What tasks may change, but for the moments at which they looked, and for what web processes write down late."""
     queries = [
         "SELECT credential_id, project, model, state, reason, until, since, strikes FROM credentials_keyhealth ORDER BY id",
-        "SELECT id, state, reason, detail, until, project, failures, last_error FROM credentials_credential ORDER BY id",
+        "SELECT id, state, reason, detail, until, project FROM credentials_credential ORDER BY id",
         "SELECT count(*) FROM credentials_statechange",
         "SELECT cause, model, began_at, ended_at FROM credentials_alert ORDER BY id",
         "SELECT credential_id, name FROM credentials_servedmodel ORDER BY credential_id, name",
