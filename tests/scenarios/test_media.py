@@ -30,8 +30,8 @@ FOUR = {f"media-{number}": f"media-{number}" for number in range(4)}
 
 @pytest.fixture(scope="module")
 def scene(set_scene) -> Scene:
-    # RETRY_DELAY as it is unless somebody says otherwise: that long a retry waits until others answer. And so many times, since on
-    # a busy machine others take their time: retries are paid from a budget that their answers fill.
+    # RETRY_DELAY as it is unless somebody says otherwise: that long a retry waits until others answer. And so many times, since
+    # others take their time on a busy machine: retries are paid from a budget that their answers fill.
     return set_scene(RETRY_DELAY="1000", MAX_RETRIES="8")
 
 
